@@ -1,0 +1,170 @@
+"""Files that are never lost, torn or misplaced.
+
+``write_atomic`` replaces a file whole (temporary file, fsync, rename, fsync of the folder); ``FileLock``
+keeps other processes out while a file is read, changed and written; ``safe_join`` admits only paths
+inside a root, symlinks resolved. An unreadable file is an error, never an empty one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from ploinky.base.errors import DeadlineError, PloinkyError, UsageError
+
+_LOCK_POLL_S = 0.01
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``data`` so that a reader sees the old or the new content, whole.
+
+    The temporary file lies beside the target, starts with ``.tmp-`` and is removed on failure.
+
+    Raises:
+        PloinkyError: ``FILE_WRITE``, naming the path and the reason (no space, no permission).
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".tmp-{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                os.fchmod(stream.fileno(), mode)
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _file_error("FILE_WRITE", "write", path, error) from error
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """The content of ``path``, or None if there is no such file.
+
+    Raises:
+        PloinkyError: ``FILE_READ`` if it exists and cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _file_error("FILE_READ", "read", path, error) from error
+
+
+def read_text(path: Path) -> str | None:
+    """The content of ``path`` as UTF-8, or None if there is no such file.
+
+    Raises:
+        PloinkyError: ``FILE_READ`` if it cannot be read, ``FILE_ENCODING`` if it is not UTF-8.
+    """
+    data = read_bytes(path)
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PloinkyError(
+            "FILE_ENCODING",
+            f"{path} is not UTF-8 text (byte {error.start}).",
+            hint="Save the file as UTF-8 and try again; it was not changed.",
+        ) from error
+
+
+def safe_join(root: Path, *parts: str) -> Path:
+    """Join names that came from outside to ``root``; the resolved result lies inside the resolved root.
+
+    Raises:
+        UsageError: ``PATH_ESCAPES`` if the parts leave the root, by ``..``, an absolute part or a symlink.
+    """
+    base = root.resolve()
+    joined = base.joinpath(*parts)
+    resolved = joined.resolve()
+    if "\0" in str(joined) or not (resolved == base or base in resolved.parents):
+        raise UsageError(
+            "PATH_ESCAPES",
+            f"{'/'.join(parts)!r} leads outside {root}.",
+            hint="Give a path inside that folder (symlinks count by where they point).",
+        )
+    return resolved
+
+
+class FileLock:
+    """An exclusive lock between processes, held while the context is open.
+
+    The lock is the kernel's (flock): a holder that dies, even by SIGKILL, releases it. The lock file
+    stays behind empty on purpose; removing it would let two holders in.
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float = 10.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> FileLock:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._wait(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _wait(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise _file_error("FILE_LOCK", "lock", self._path, error) from error
+                if time.monotonic() > deadline:
+                    raise DeadlineError(
+                        f"the lock {self._path}",
+                        self._timeout_s,
+                        code="FILE_LOCKED",
+                        hint="Another ploinky command is working here; wait for it to end and try again.",
+                    ) from error
+                time.sleep(_LOCK_POLL_S)
+            else:
+                return
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder inside ``parent`` that is removed with all it holds when the context ends."""
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as name:
+        yield Path(name)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _file_error(code: str, verb: str, path: Path, error: OSError) -> PloinkyError:
+    return PloinkyError(
+        code, f"Cannot {verb} {path}: {error.strerror or error}.", details={"path": str(path)}
+    )

@@ -1,0 +1,1 @@
+"""Floor 9: commands, interactive shell and renderers. Parses, calls one operation, renders."""

@@ -1,0 +1,1 @@
+"""Floor 7: the ASGI application and the process that serves it."""

@@ -1,0 +1,1 @@
+"""Floor 3: repositories of agents: clone, update, find an agent."""

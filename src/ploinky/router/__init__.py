@@ -1,0 +1,1 @@
+"""Floor 4: all agents as MCP servers: route table, auth, sessions, aggregation."""
