@@ -1,0 +1,51 @@
+"""``python -m bench [NAME...] [--write] [--runtimes sandbox,podman]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import calls, commands, life
+from bench.report import Table
+from bench.workspace import has_podman
+
+BENCHMARKS: dict[str, Callable[[tuple[str, ...]], Table]] = {
+    "commands": commands.run,
+    "life": life.run,
+    "calls": calls.run,
+}
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure ploinky beside its floors.")
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which (default: all)")
+    parser.add_argument("--write", action="store_true", help=f"keep the tables in {PAGE.name}")
+    parser.add_argument("--runtimes", help="comma-separated (default: sandbox, and podman if it is here)")
+    options = parser.parse_args()
+    found = ("sandbox", "podman") if has_podman() else ("sandbox",)
+    runtimes = tuple(options.runtimes.split(",")) if options.runtimes else found
+    tables = []
+    for name in options.names or BENCHMARKS:
+        table = BENCHMARKS[name](runtimes)
+        print(table.markdown(), flush=True)
+        tables.append(table)
+    if options.write:
+        PAGE.write_text(page(tables), encoding="utf-8")
+        print(f"written: {PAGE}")
+
+
+def page(tables: list[Table]) -> str:
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    head = (
+        "# Benchmarks\n\nMade by `make bench BENCH=--write`. Figures are medians of one run on "
+        f"{machine}; the floor beside each was taken in the same run, so compare within a row.\n\n"
+    )
+    return head + "\n".join(table.markdown() for table in tables)
+
+
+if __name__ == "__main__":
+    main()
