@@ -1,0 +1,54 @@
+"""What every part of the lifecycle is given: one frozen value, made by the composition root.
+
+Nothing in this package reads the process environment, the working directory or a global; it is all here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ploinky.repos.store import RepoStore
+from ploinky.runtimes.protocol import Runtime
+from ploinky.secrets.tokens import TokenSigner
+from ploinky.workspace.layout import Layout
+from ploinky.workspace.profiles import ActiveProfile
+from ploinky.workspace.registry import Registry
+from ploinky.workspace.settings import Settings
+
+
+@dataclass(frozen=True)
+class RouterAddress:
+    """Where agents reach the router. Callables, because the gateway may get its port after this is made."""
+
+    host: Callable[[], str]
+    port: Callable[[], int]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host()}:{self.port()}"
+
+
+@dataclass(frozen=True)
+class LifecycleContext:
+    """One workspace, one runtime, one active profile.
+
+    ``environ`` is the ambient environment of the command or gateway, a source of values and secrets.
+    ``runtime_dir`` is the short private folder for sockets (``runtime_folder``), ``launcher_dir`` the
+    folder that is mounted at ``/Agent``.
+    """
+
+    layout: Layout
+    registry: Registry
+    settings: Settings
+    repos: RepoStore
+    runtime: Runtime
+    environ: Mapping[str, str]
+    runtime_dir: Path
+    launcher_dir: Path
+    signer: TokenSigner
+    router: RouterAddress
+    profile: ActiveProfile
+    cpus: int = field(default_factory=lambda: os.cpu_count() or 1)

@@ -1,0 +1,33 @@
+"""How a start or a stop should go: what a person may say on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READY_TIMEOUT_S = 60.0
+HOOK_TIMEOUT_S = 600.0
+INSTALL_TIMEOUT_S = 1800.0
+LOCK_TIMEOUT_S = 900.0
+STOP_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """``trust`` allows host hooks of repositories that nobody trusted yet. ``recreate`` makes the sandbox
+    anew even if nothing changed. ``timeout_s`` is the longest wait for readiness, per agent;
+    ``lock_timeout_s`` the longest wait for another command that works on the same agent."""
+
+    trust: bool = False
+    recreate: bool = False
+    timeout_s: float = READY_TIMEOUT_S
+    hook_timeout_s: float = HOOK_TIMEOUT_S
+    install_timeout_s: float = INSTALL_TIMEOUT_S
+    lock_timeout_s: float = LOCK_TIMEOUT_S
+
+
+@dataclass(frozen=True)
+class StopOptions:
+    """``grace_s`` is the time between TERM and KILL."""
+
+    grace_s: float = STOP_GRACE_S
+    lock_timeout_s: float = 60.0
