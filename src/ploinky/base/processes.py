@@ -1,7 +1,6 @@
-"""Programs of the host: one way to run one to its end, and how to know one again later.
+"""Programs of the host: one way to run one to its end.
 
-``run`` is for short commands with bounded output. A pid alone names nothing, because pids are reused;
-``ProcessId`` pairs it with the kernel's start time.
+``run`` is for short commands with bounded output. How to know a process again later is in ``process_id``.
 """
 
 from __future__ import annotations
@@ -16,6 +15,9 @@ import anyio
 import anyio.abc
 
 from ploinky.base.errors import DeadlineError, PloinkyError
+from ploinky.base.process_id import ProcessId
+
+__all__ = ["DEFAULT_MAX_OUTPUT", "Completed", "ProcessId", "run"]
 
 DEFAULT_MAX_OUTPUT = 4 * 1024 * 1024
 
@@ -36,42 +38,6 @@ class Completed:
     @property
     def error_text(self) -> str:
         return self.stderr.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True)
-class ProcessId:
-    """A process of this boot: its pid and its start time in clock ticks since boot (/proc/PID/stat, 22)."""
-
-    pid: int
-    started: int
-
-    @classmethod
-    def find(cls, pid: int) -> ProcessId | None:
-        """The running process with this pid, or None if there is none (a zombie counts as none)."""
-        fields = _stat_fields(pid)
-        if fields is None or fields[0] in ("Z", "X"):
-            return None
-        return cls(pid, int(fields[19]))
-
-    @property
-    def alive(self) -> bool:
-        return ProcessId.find(self.pid) == self
-
-    def signal(self, number: signal.Signals) -> bool:
-        """Send a signal if this very process still runs; whether it was sent. Race-free by pidfd."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return False
-        try:
-            if not self.alive:
-                return False
-            signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
 
 
 async def run(
@@ -137,12 +103,3 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def _stat_fields(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third (state) on, or None when there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return text[text.rindex(")") + 2 :].split()
