@@ -1,0 +1,64 @@
+"""Every engine that can be tested here, one after the other."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+
+from ploinky.runtimes.protocol import Runtime
+from tests.contract.engine_under_test import EngineModule, EngineUnderTest
+
+ENGINES = {
+    "fake": "tests.contract.engine_fake",
+    "sandbox": "tests.contract.engine_bubblewrap",
+    "podman": "tests.contract.engine_podman",
+    "docker": "tests.contract.engine_docker",
+}
+MARKS = {"sandbox": pytest.mark.bubblewrap, "podman": pytest.mark.podman, "docker": pytest.mark.docker}
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path, because a socket's path may be 107 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="pc-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in ENGINES])
+async def engine(request: pytest.FixtureRequest, short_folder: Path) -> AsyncIterator[EngineUnderTest]:
+    """An engine that is found without any sandbox of a test, and is left so."""
+    name = ENGINES[request.param]
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"no module {name}")
+    module = cast("EngineModule", importlib.import_module(name))
+    reason = module.unusable()
+    if reason is not None:
+        if request.param in os.environ.get("PLOINKY_TEST_ENGINES", "").split(","):
+            pytest.fail(f"{request.param} was asked for and cannot be used: {reason}")
+        pytest.skip(reason)
+    async with module.engine(short_folder) as under_test:
+        yield under_test
+        runtime = under_test.open_runtime()
+        with anyio.move_on_after(60):
+            for each in under_test.names:
+                await runtime.stop(each, grace_s=0)
+                await runtime.remove(each)
+        await runtime.aclose()
+
+
+@pytest.fixture
+async def runtime(engine: EngineUnderTest) -> AsyncIterator[Runtime]:
+    """A runtime object over the engine."""
+    made = engine.open_runtime()
+    yield made
+    await made.aclose()
