@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -68,12 +69,27 @@ def ploinky(*words: str, capture: bool = False) -> str:
     return done.stdout or ""
 
 
+def free_port() -> int:
+    """8080, or the next port that nobody listens on."""
+    for port in range(8080, 8180):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    sys.exit("No port between 8080 and 8179 is free.")
+
+
 def make_workspace() -> None:
     """The folder with sample files, a git history of its own, and the examples as a repository."""
     WORKSPACE.mkdir(exist_ok=True)
     if not (WORKSPACE / ".ploinky").is_dir():
         say(f"making a workspace in {WORKSPACE}")
         ploinky("init")
+        settings = {"gateway": {"port": free_port()}}
+        (WORKSPACE / ".ploinky" / "config.json").write_text(json.dumps(settings), encoding="utf-8")
         shutil.copytree(EXAMPLES / "tour" / "sample", WORKSPACE, dirs_exist_ok=True)
     if not (WORKSPACE / ".git").is_dir():
         git = ["git", "-C", str(WORKSPACE)]
