@@ -1,0 +1,178 @@
+"""Settings of the workspace: ``.ploinky/config.json``, checked whole.
+
+Every fault names its key; a key that is not known is an error with a guess at what was meant. Parts that
+belong to assistants are accepted as they are. Values are immutable; change the file, then load again.
+To add a setting: a field of its section.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ploinky.base.errors import PloinkyError
+from ploinky.base.names import closest
+from ploinky.workspace.documents import read_json_object
+from ploinky.workspace.layout import Layout
+
+CONFIG_INVALID = "CONFIG_INVALID"
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        frozen=True,
+        strict=True,
+        extra="forbid",
+    )
+
+
+class AuthSettings(_Section):
+    """How callers prove who they are. ``oidc`` is read by its own mode."""
+
+    mode: Literal["token", "password", "oidc", "none"] = "token"
+    password_hash: str | None = None
+    oidc: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class TlsSettings(_Section):
+    """Paths of the certificate chain and its key, relative to the workspace."""
+
+    certificate: str
+    key: str
+
+
+class GatewaySettings(_Section):
+    """Where the gateway listens and whom it believes.
+
+    ``bind`` is ``loopback`` or an address; ``bind_address`` wins over it. ``allow`` holds further Host
+    names and origins that are accepted. ``port`` 0: a free one.
+    """
+
+    bind: str = "loopback"
+    bind_address: str | None = None
+    port: Port = 8080
+    allow: tuple[str, ...] = Field(default=(), strict=False)
+    allow_public: bool = False
+    proxy: str | None = None
+    tls: TlsSettings | None = None
+    auth: AuthSettings = AuthSettings()
+    max_body_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+
+
+class PolicyRule(_Section):
+    """One row of the router's policy: which callers (globs) may or may not call which tools of whom.
+
+    ``rate`` is calls per minute; ``approval``: a person must agree to each call.
+    """
+
+    caller: str
+    agents: tuple[str, ...] = Field(default=("*",), strict=False)
+    tools: tuple[str, ...] = Field(default=("*",), strict=False)
+    allow: bool = True
+    rate: Annotated[int, Field(gt=0)] | None = None
+    approval: bool = False
+
+
+class RouterSettings(_Section):
+    """How tools of many agents are shown as one server."""
+
+    naming: Literal["auto", "prefix", "plain"] = "auto"
+    tool_search: bool = False
+    call_timeout_ms: Annotated[int, Field(gt=0)] = 600_000
+    list_timeout_ms: Annotated[int, Field(gt=0)] = 2_000
+    policy: tuple[PolicyRule, ...] = Field(default=(), strict=False)
+
+
+class LimitSettings(_Section):
+    """Limits of an agent whose manifest states none; None: the platform's own. ``memory`` in bytes."""
+
+    cpus: Positive | None = None
+    memory: Annotated[int, Field(gt=0)] | None = None
+    pids: Annotated[int, Field(gt=0)] | None = None
+
+
+class StartSettings(_Section):
+    """``parallel``: how many agents start at once; None: as many as the machine has cores."""
+
+    parallel: Annotated[int, Field(gt=0)] | None = None
+    hook_timeout_s: Positive = 600.0
+    ready_timeout_s: Positive = 120.0
+
+
+class Settings(_Section):
+    """The whole of ``config.json``. Fields of type JSON belong to assistants and are checked by them."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    router: RouterSettings = RouterSettings()
+    runtime: Literal["auto", "sandbox", "podman", "docker"] = "auto"
+    limits: LimitSettings = LimitSettings()
+    start: StartSettings = StartSettings()
+
+    mcp_servers: dict[str, JsonValue] = Field(default_factory=dict)
+    secrets: dict[str, JsonValue] = Field(default_factory=dict)
+    models: dict[str, JsonValue] = Field(default_factory=dict)
+    default_model: str | None = None
+    profiles: JsonValue = None
+    profiles_on_error: JsonValue = None
+    agent_profiles_root: JsonValue = None
+    assistants: JsonValue = None
+    providers: JsonValue = None
+    heartbeat: JsonValue = None
+    cron: JsonValue = None
+    memory: JsonValue = None
+    context: JsonValue = None
+    budgets: JsonValue = None
+    workspaces: JsonValue = None
+    tools: JsonValue = None
+    skills: JsonValue = None
+    schema_url: str | None = Field(default=None, alias="$schema")
+
+
+def load_settings(layout: Layout) -> Settings:
+    """The workspace's settings; defaults if there is no file.
+
+    Raises:
+        PloinkyError: ``CONFIG_INVALID`` with line and column, or with every faulty key.
+    """
+    document = read_json_object(layout.config_file, code=CONFIG_INVALID)
+    if document is None:
+        return Settings()
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise _faults(layout.config_file, error) from None
+
+
+def _faults(path: Path, error: ValidationError) -> PloinkyError:
+    lines, keys = [], []
+    for fault in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        keys.append(key)
+        said = _guess(fault["loc"]) if fault["type"] == "extra_forbidden" else fault["msg"]
+        lines.append(f"  {key}: {said}")
+    return PloinkyError(
+        CONFIG_INVALID,
+        f"{path} is not valid:\n" + "\n".join(lines),
+        hint="Correct these keys and try again; the file was not changed.",
+        details={"path": str(path), "keys": ", ".join(keys)},
+    )
+
+
+def _guess(place: tuple[int | str, ...]) -> str:
+    section: type[BaseModel] | None = Settings
+    for part in place[:-1]:
+        field = next((f for f in section.model_fields.values() if f.alias == part), None) if section else None
+        kind = field.annotation if field else None
+        section = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    known = [f.alias or "" for f in section.model_fields.values()] if section else []
+    near = closest(str(place[-1]), known)
+    return f"unknown key; did you mean '{near}'?" if near else "unknown key"
