@@ -1,16 +1,56 @@
-"""The only place where manifest, workspace and secrets become a ``RunSpec`` and a ``LaunchRequest``."""
+"""The only place where manifest, workspace and secrets become a ``RunSpec`` and a ``LaunchRequest``.
+
+``resolve_agent`` answers what an agent is and which variables it gets; ``plan_agent`` adds what its
+sandbox is made of. Secrets go into ``environment`` only, never into ``RunSpec.env``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from ploinky.channel.client import LaunchRequest
+from ploinky.channel.client import LaunchRequest, RestartPolicy
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.manifest import EffectiveConfig
+from ploinky.lifecycle.dependencies import Dependencies, find_dependencies
+from ploinky.lifecycle.fingerprints import install_digest
+from ploinky.lifecycle.mounts import CODE_TARGET, Place, Seen, plan_mounts
+from ploinky.lifecycle.scripts import check_scripts
+from ploinky.lifecycle.variables import AGENT_TOKEN, TOKEN_TTL_S, main_and_sidecar, platform_variables
+from ploinky.manifest.effective import effective
+from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
 from ploinky.repos.store import AgentLocation
-from ploinky.runtimes.spec import RunSpec
-from ploinky.secrets.resolve import ResolvedEnvironment
+from ploinky.runtimes.errors import sandbox_needs_engine
+from ploinky.runtimes.spec import (
+    Network,
+    NetworkMode,
+    PublishedPort,
+    Resources,
+    RunSpec,
+    Security,
+)
+from ploinky.secrets.environment import ResolvedEnvironment, expand, resolve_environment
+from ploinky.secrets.sources import SecretSources
 from ploinky.workspace.registry import RegistryEntry
+
+_PUBLIC_IN_SPEC = ("PLOINKY_AGENT_NAME", "AGENT_NAME", "PLOINKY_PROFILE", "WORKSPACE_PATH", "NODE_PATH")
+_FIRST_BACKOFF_S = 0.25
+_LONGEST_BACKOFF_S = 30.0
+_MAIN_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class ResolvedAgent:
+    """What an agent is under the active profile. ``platform`` are the variables that are no secrets."""
+
+    entry: RegistryEntry
+    location: AgentLocation
+    place: Place
+    config: EffectiveConfig
+    platform: Mapping[str, str]
+    environment: ResolvedEnvironment
+    notices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -24,12 +64,55 @@ class StartPlan:
     key: str
     entry: RegistryEntry
     location: AgentLocation
+    place: Place
     config: EffectiveConfig
+    platform: Mapping[str, str]
     environment: ResolvedEnvironment
+    seen: Seen
     spec: RunSpec
     launch: LaunchRequest
+    dependencies: Dependencies
     install_digest: str
     notices: tuple[str, ...]
+
+
+def locate(ctx: LifecycleContext, entry: RegistryEntry) -> AgentLocation:
+    """The folder that an enabled agent's manifest and code come from; in devel mode its project path.
+
+    Raises:
+        NotFoundError: AGENT_NOT_FOUND.
+    """
+    if entry.run_mode is RunMode.DEVEL:
+        return AgentLocation(entry.repo_name, entry.agent_name, Path(entry.project_path))
+    return ctx.repos.find_agent(AgentRef(agent=entry.agent_name, repo=entry.repo_name))
+
+
+def effective_config(ctx: LifecycleContext, entry: RegistryEntry) -> EffectiveConfig:
+    """The manifest of an enabled agent with the active profile applied."""
+    manifest = ctx.repos.read_manifest(locate(ctx, entry))
+    return effective(manifest, ctx.profile.name, agent=entry.key)
+
+
+def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
+    """What the agent is and gets. The environment holds a fresh token of the agent's own.
+
+    Raises:
+        NotFoundError: AGENT_NOT_FOUND, MANIFEST_NOT_FOUND.
+        NeedsApprovalError: MISSING_SECRETS, naming all.
+        PloinkyError: a manifest's errors, PROFILE_NOT_FOUND.
+    """
+    location = locate(ctx, entry)
+    manifest = ctx.repos.read_manifest(location)
+    config = effective(manifest, ctx.profile.name, agent=entry.key)
+    place = Place(entry.key, location.folder, entry.run_mode, Path(entry.project_path))
+    platform = platform_variables(ctx, entry, config, place)
+    token = ctx.signer.mint(entry.key, TOKEN_TTL_S)
+    sources = SecretSources(ctx.layout, ctx.environ, config.profile)
+    found = resolve_environment(config, sources, builtins={**platform, AGENT_TOKEN: token})
+    environment = replace(found, secret_names=found.secret_names | {AGENT_TOKEN})
+    return ResolvedAgent(
+        entry, location, place, config, platform, environment, (*config.notices, *found.notices)
+    )
 
 
 def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
@@ -40,4 +123,105 @@ def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
         NeedsApprovalError: MISSING_SECRETS, naming all.
         PloinkyError: a manifest's errors, PROFILE_NOT_FOUND, SANDBOX_NEEDS_ENGINE, PATH_ESCAPES.
     """
-    raise NotImplementedError
+    agent = resolve_agent(ctx, entry)
+    config, values = agent.config, agent.environment.values
+    if ctx.runtime.kind == "sandbox" and not config.sandbox_allowed:
+        raise sandbox_needs_engine(entry.key, f"it runs from the image {config.image} only")
+    check_scripts(ctx.layout.repos, agent.location, config)
+    image = expand(config.image, values, what=f"The image of agent '{entry.key}'")
+    dependencies = find_dependencies(
+        ctx.layout,
+        config,
+        key=entry.key,
+        folder=agent.location.folder,
+        image=image,
+        runtime=ctx.runtime.kind,
+    )
+    seen = plan_mounts(
+        ctx.layout, agent.place, config, has_node=dependencies.node is not None, values=values
+    )
+    spec = _run_spec(ctx, agent, seen, image)
+    return StartPlan(
+        key=entry.key,
+        entry=entry,
+        location=agent.location,
+        place=agent.place,
+        config=config,
+        platform=agent.platform,
+        environment=agent.environment,
+        seen=seen,
+        spec=spec,
+        launch=_launch(agent),
+        dependencies=dependencies,
+        install_digest=install_digest(spec, config, agent.location.folder, dependencies.key),
+        notices=agent.notices,
+    )
+
+
+def socket_folder(ctx: LifecycleContext, key: str) -> Path:
+    """The agent's folder for the launcher's socket: short whatever the key, private by its parent."""
+    return ctx.runtime_dir / hashlib.sha256(key.encode()).hexdigest()[:10]
+
+
+def sandbox_name(ctx: LifecycleContext, entry: RegistryEntry) -> str:
+    """The name of the agent's sandbox; two aliases of one agent never share one."""
+    return entry.container_name or ctx.layout.container_name(
+        entry.repo_name, entry.key, Path(entry.project_path)
+    )
+
+
+def _run_spec(ctx: LifecycleContext, agent: ResolvedAgent, seen: Seen, image: str) -> RunSpec:
+    config, key = agent.config, agent.entry.key
+    aliases = dict.fromkeys([key, *([config.network.name] if config.network.name else [])])
+    return RunSpec(
+        name=sandbox_name(ctx, agent.entry),
+        workspace=ctx.layout.id,
+        agent=key,
+        image=image,
+        socket_dir=socket_folder(ctx, key),
+        launcher_dir=ctx.launcher_dir,
+        log_path=ctx.layout.agent_log(key),
+        mounts=seen.mounts,
+        masks=seen.masks,
+        env=tuple((name, agent.platform[name]) for name in _PUBLIC_IN_SPEC),
+        ports=tuple(
+            PublishedPort(port.container_port, port.host_port, port.host_ip, port.protocol)
+            for port in config.ports
+        ),
+        network=Network(
+            NetworkMode(config.network.mode.value),
+            aliases=tuple(dict.fromkeys([*aliases, *config.network.aliases])),
+        ),
+        resources=_resources(ctx, config),
+        security=Security(
+            config.security.privileged,
+            config.security.capabilities,
+            config.security.read_only_root,
+            config.security.user,
+        ),
+        workdir=config.commands.workdir or CODE_TARGET,
+    )
+
+
+def _resources(ctx: LifecycleContext, config: EffectiveConfig) -> Resources:
+    """The manifest's word, else the workspace's, else the platform's."""
+    asked, limits, usual = config.resources, ctx.settings.limits, Resources()
+    return Resources(
+        cpus=asked.cpus or limits.cpus or usual.cpus,
+        memory=asked.memory or limits.memory or usual.memory,
+        pids=asked.pids or limits.pids or usual.pids,
+    )
+
+
+def _launch(agent: ResolvedAgent) -> LaunchRequest:
+    main, sidecar = main_and_sidecar(agent.config.commands)
+    return LaunchRequest(
+        main=main,
+        sidecar=sidecar,
+        env=tuple(sorted(agent.environment.values.items())),
+        cwd=agent.config.commands.workdir or CODE_TARGET,
+        restart=RestartPolicy.ALWAYS,
+        backoff_first_s=_FIRST_BACKOFF_S,
+        backoff_max_s=_LONGEST_BACKOFF_S,
+        grace_s=_MAIN_GRACE_S,
+    )

@@ -1,0 +1,124 @@
+"""What steps 6 and 7 install for an agent, and whether it is there already.
+
+A set of dependencies has a key: the hash of everything that it comes from (merged files, lock, image,
+runtime, machine). The key is written to ``agents/.cache`` only after an install ended well, and removed
+before one begins, so an interrupted install is done over. To add a language: a reader of its files like
+``node`` or ``python_deps``, and a row in ``_parts``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ploinky.base.files import read_text, write_atomic
+from ploinky.lifecycle.node import BASE_NAME, NodePackages, node_packages
+from ploinky.lifecycle.python_deps import PythonPackages, python_packages
+from ploinky.manifest.values import EffectiveConfig
+from ploinky.workspace.layout import Layout
+
+NODE_FOLDER = "node_modules"
+VENV_FOLDER = "venv"
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What one agent needs. ``key`` is empty if it needs nothing."""
+
+    agent: str
+    work_dir: Path
+    cache: Path
+    node: NodePackages | None
+    python: PythonPackages | None
+    key: str = field(default="")
+
+    @property
+    def wanted(self) -> bool:
+        return self.node is not None or self.python is not None
+
+    @property
+    def marker(self) -> Path:
+        return self.cache / f"{self.agent}.deps.hash"
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether exactly these were installed, whole, and are still there."""
+        if not self.wanted:
+            return True
+        folders = [self.work_dir / NODE_FOLDER] if self.node else []
+        folders += [self.work_dir / VENV_FOLDER / "bin"] if self.python else []
+        installed = (read_text(self.marker) or "").strip() == self.key
+        return installed and all(folder.is_dir() for folder in folders)
+
+    def begin(self) -> None:
+        """Trust nothing that is there: the marker goes, and so do half-installed trees.
+
+        ``node_modules`` itself stays, since a running sandbox has it mounted.
+        """
+        self.marker.unlink(missing_ok=True)
+        if self.node:
+            _empty(self.work_dir / NODE_FOLDER)
+        if self.python:
+            shutil.rmtree(self.work_dir / VENV_FOLDER, ignore_errors=True)
+
+    def finish(self) -> None:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.marker, f"{self.key}\n".encode())
+
+    def forget(self) -> None:
+        """Remove what was installed and that it was."""
+        self.begin()
+
+
+def find_dependencies(
+    layout: Layout, config: EffectiveConfig, *, key: str, folder: Path, image: str, runtime: str
+) -> Dependencies:
+    """What the agent in ``folder`` needs; ``image`` and ``runtime`` are part of the key.
+
+    Raises:
+        PloinkyError: as ``node_packages`` and ``python_packages`` do.
+    """
+    code = code_folder(folder)
+    node = node_packages(
+        key,
+        code=code,
+        folder=folder,
+        extra=config.dependencies,
+        workspace_base=layout.control / BASE_NAME,
+    )
+    python = python_packages(code=code, folder=folder)
+    parts = _parts(node, python)
+    # a new host system means new installs, because in a sandbox the interpreters are the host's own
+    system = read_text(Path("/etc/os-release")) or ""
+    facts = [parts, image, runtime, platform.machine(), system]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest() if parts else ""
+    return Dependencies(key, layout.work_dir(key), layout.agents / ".cache", node, python, digest)
+
+
+def code_folder(folder: Path) -> Path:
+    """The agent's code: ``code/`` in its folder, else the folder itself."""
+    inner = folder / "code"
+    return inner if inner.is_dir() else folder
+
+
+def _parts(node: NodePackages | None, python: PythonPackages | None) -> dict[str, object]:
+    parts: dict[str, object] = {}
+    if node is not None:
+        parts["node"] = [node.package_json, node.lock]
+    if python is not None:
+        parts["python"] = python.facts
+    return parts
+
+
+def _empty(folder: Path) -> None:
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,180 @@
+"""What an agent sees of the host, and where: the mounts of each run mode.
+
+Every source is resolved before it is mounted. A mount point below another mount must exist in what is
+mounted there, since nothing can be made under a read-only mount: ``make_mount_points`` makes it, an empty
+folder in the agent's source, which git does not see. A real mount rather than ``NODE_PATH`` alone, because
+ES modules are looked for upwards from the importing file only.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ploinky.base.errors import PloinkyError, UsageError
+from ploinky.base.files import safe_join
+from ploinky.lifecycle.dependencies import NODE_FOLDER, code_folder
+from ploinky.manifest.values import EffectiveConfig, RunMode
+from ploinky.runtimes.spec import Mount
+from ploinky.secrets.environment import expand
+from ploinky.workspace.layout import Layout
+
+CODE_TARGET = "/code"
+AGENT_TARGET = "/agent"
+SHARED_TARGET = "/shared"
+SKILLS_TARGET = "/code/.AchillesSkills"
+_SKILLS_NAMES = (".AchillesSkills", "skills")
+_WORLD_WRITABLE = 0o777
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that an agent sees of the host. ``masks`` are paths inside that appear empty and unwritable."""
+
+    mounts: tuple[Mount, ...]
+    masks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one agent lies: its registry key, its folder in a repository, its mode and project path."""
+
+    key: str
+    folder: Path
+    mode: RunMode
+    project: Path
+
+
+def plan_mounts(
+    layout: Layout, place: Place, config: EffectiveConfig, *, has_node: bool, values: Mapping[str, str]
+) -> Seen:
+    """The mounts of one agent, parents before what lies below them.
+
+    Raises:
+        UsageError: PATH_ESCAPES, VOLUME_FORBIDDEN.
+        PloinkyError: MOUNT_POINT_BLOCKED; UNRESOLVED_VARIABLE.
+    """
+    mounts = [*_fixed(layout, place, config, has_node=has_node), *_working(layout, place)]
+    for volume in config.volumes:
+        host = expand(volume.host, values, what=f"The volume {volume.host!r} of agent '{config.agent}'")
+        mounts.append(Mount(_volume_source(layout, host), volume.container, volume.read_only))
+    mounts.sort(key=lambda mount: len(PurePosixPath(mount.target).parts))
+    return Seen(tuple(mounts), _masks(layout, place))
+
+
+def find_skills(folder: Path) -> Path | None:
+    """The agent's skills folder, if it has one."""
+    return next((folder / name for name in _SKILLS_NAMES if (folder / name).is_dir()), None)
+
+
+def make_folders(layout: Layout, place: Place, config: EffectiveConfig, seen: Seen) -> None:
+    """Make what is to be mounted and is missing: the working folder, volumes, ``node_modules``."""
+    for mount in seen.mounts:
+        mount.source.mkdir(parents=True, exist_ok=True) if not mount.source.exists() else None
+    layout.work_dir(place.key).mkdir(parents=True, exist_ok=True)
+    targets = {mount.target: mount.source for mount in seen.mounts}
+    for target, options in config.volume_options.items():
+        source = targets.get(target)
+        if source is None:
+            continue
+        if options.chmod is not None:
+            source.chmod(stat.S_IMODE(options.chmod))
+        for name in options.world_writable_subfolders:
+            folder = safe_join(source, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(_WORLD_WRITABLE)
+
+
+def make_mount_points(seen: Seen) -> None:
+    """Make the empty folders that mounts below other mounts need.
+
+    Raises:
+        PloinkyError: MOUNT_POINT_BLOCKED if a link or a file lies there, or it cannot be made.
+    """
+    for path, target in _mount_points(seen):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise _blocked(path, target, "something else than a folder lies there")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _blocked(path, target, error.strerror or str(error)) from error
+
+
+def remove_mount_points(folder: Path) -> None:
+    """Remove the empty folders that ``make_mount_points`` left in an agent's source."""
+    code = code_folder(folder)
+    for path in (code / NODE_FOLDER, code / PurePosixPath(SKILLS_TARGET).name):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _fixed(layout: Layout, place: Place, config: EffectiveConfig, *, has_node: bool) -> Iterator[Mount]:
+    devel = place.mode is RunMode.DEVEL
+    yield Mount(place.folder.resolve(), AGENT_TARGET, read_only=True)
+    yield Mount(code_folder(place.folder).resolve(), CODE_TARGET, not (config.code_writable or devel))
+    if has_node:
+        source = layout.work_dir(place.key).resolve() / NODE_FOLDER
+        yield Mount(source, f"{CODE_TARGET}/{NODE_FOLDER}", read_only=True)
+    skills = find_skills(place.folder)
+    if skills is not None:
+        yield Mount(skills.resolve(), SKILLS_TARGET, not (config.skills_writable or devel))
+    yield Mount(layout.shared.resolve(), SHARED_TARGET, read_only=False)
+
+
+def _working(layout: Layout, place: Place) -> Iterator[Mount]:
+    """What the agent may write, at the same path as on the host."""
+    if place.mode is RunMode.GLOBAL:
+        yield Mount(layout.root, str(layout.root), read_only=False)
+        return
+    work_dir = layout.work_dir(place.key).resolve()
+    yield Mount(work_dir, str(work_dir), read_only=False)
+    if place.mode is RunMode.DEVEL:
+        project = place.project.resolve()
+        yield Mount(project, str(project), read_only=False)
+
+
+def _masks(layout: Layout, place: Place) -> tuple[str, ...]:
+    """A global agent sees the workspace, but neither its control files nor its files of secrets."""
+    if place.mode is not RunMode.GLOBAL:
+        return ()
+    files = [*layout.root.glob(".env"), *layout.root.glob(".env.*")]
+    return (str(layout.control), *sorted(str(path) for path in files if path.is_file()))
+
+
+def _volume_source(layout: Layout, host: str) -> Path:
+    source = safe_join(layout.root, host)
+    control = layout.control.resolve()
+    data = control / "data"
+    if source == control or source in control.parents:
+        covers = True
+    else:
+        covers = control in source.parents and not (source == data or data in source.parents)
+    if covers:
+        raise UsageError(
+            "VOLUME_FORBIDDEN",
+            f"The volume {host!r} would show the control files in .ploinky.",
+            hint="Use a folder of the workspace, or one in .ploinky/data.",
+        )
+    return source
+
+
+def _mount_points(seen: Seen) -> Iterator[tuple[Path, str]]:
+    for mount in seen.mounts:
+        if mount.source.is_file():
+            continue
+        target = PurePosixPath(mount.target)
+        for parent in seen.mounts:
+            above = PurePosixPath(parent.target)
+            if above != target and above in target.parents and parent.source.is_dir():
+                yield parent.source / target.relative_to(above), mount.target
+
+
+def _blocked(path: Path, target: str, why: str) -> PloinkyError:
+    return PloinkyError(
+        "MOUNT_POINT_BLOCKED",
+        f"Nothing can be mounted at {target}: {path} cannot be the mount point ({why}).",
+        hint=f"Remove or move {path}, then start the agent again.",
+        details={"path": str(path)},
+    )
