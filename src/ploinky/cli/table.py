@@ -1,0 +1,152 @@
+"""Every command: its name, where its code lies, what it does in a line, and the section that shows it.
+
+The help is printed from this table, so that asking for help imports no command. A test checks that each
+line is the one its command gives itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command (``target`` is ``module:attribute`` below ``ploinky.cli.commands``) or a group of them.
+
+    A group with a ``default`` runs that command when its first word names none of its own, and ``bare``
+    when there is no word at all.
+    """
+
+    name: str
+    summary: str
+    target: str = ""
+    section: str = ""
+    children: tuple[Entry, ...] = field(default=())
+    default: str = ""
+    bare: str = ""
+
+
+WORKSPACE = "Workspace"
+AGENTS = "Repositories and agents"
+LIFE = "Life of agents"
+INSIDE = "Inside an agent"
+VALUES = "Profiles and values"
+TOOLS = "Tools"
+GATEWAY = "Gateway and shell"
+SECTIONS = (WORKSPACE, AGENTS, LIFE, INSIDE, VALUES, TOOLS, GATEWAY)
+
+COMMANDS = (
+    Entry("init", "Make a workspace here.", "workspace:init", WORKSPACE),
+    Entry("status", "Show the agents, the router and how they are.", "status:status", WORKSPACE),
+    Entry("doctor", "Check this machine and workspace; repair.", "workspace:doctor", WORKSPACE),
+    Entry("destroy", "Remove everything that Ploinky made here.", "workspace:destroy", WORKSPACE),
+    Entry(
+        "add",
+        "Add a repository of agents.",
+        section=AGENTS,
+        children=(Entry("repo", "Install a repository of agents from a URL or a folder.", "repos:add_repo"),),
+    ),
+    Entry(
+        "enable",
+        "Enable an agent or a repository.",
+        section=AGENTS,
+        children=(
+            Entry("agent", "Enable an agent, so that it can be started.", "agents:enable_agent"),
+            Entry("repo", "Let agents be found in a repository.", "repos:enable_repo"),
+        ),
+    ),
+    Entry(
+        "disable",
+        "Disable an agent or a repository.",
+        section=AGENTS,
+        children=(
+            Entry("agent", "Stop an agent and forget it.", "agents:disable_agent"),
+            Entry("repo", "Leave a repository out when agents are looked for.", "repos:disable_repo"),
+        ),
+    ),
+    Entry(
+        "list",
+        "List repositories, agents or routes.",
+        section=AGENTS,
+        children=(
+            Entry("agents", "List the agents that can be enabled and those that are.", "agents:list_agents"),
+            Entry("repos", "List the repositories that are installed or known.", "repos:list_repos"),
+            Entry("routes", "List the addresses under which the router serves agents.", "agents:list_routes"),
+        ),
+    ),
+    Entry("update", "Fetch the newest commits of repositories.", "repos:update", AGENTS),
+    Entry(
+        "new",
+        "Make a new agent.",
+        section=AGENTS,
+        children=(Entry("agent", "Make a working agent with one tool and a test.", "agents:new_agent"),),
+    ),
+    Entry(
+        "manifest",
+        "Check manifests.",
+        section=AGENTS,
+        children=(
+            Entry("validate", "Check a manifest and show every fault in it.", "manifest:validate"),
+            Entry("schema", "Print the JSON Schema of manifests, for editors.", "manifest:schema"),
+        ),
+    ),
+    Entry("start", "Start an agent with what it needs, or all, and the gateway.", "life:start", LIFE),
+    Entry("stop", "Stop an agent, or all and the gateway.", "life:stop", LIFE),
+    Entry("restart", "Restart an agent, the router, or all.", "life:restart", LIFE),
+    Entry("shutdown", "Stop everything and remove the containers.", "life:shutdown", LIFE),
+    Entry("reinstall", "Make an agent's container anew and install again.", "life:reinstall", LIFE),
+    Entry(
+        "logs",
+        "Show what an agent printed.",
+        section=LIFE,
+        default="show",
+        children=(
+            Entry("show", "Show what an agent printed; -f follows.", "watch:logs_show"),
+            Entry("tail", "Follow what an agent prints.", "watch:logs_tail"),
+        ),
+    ),
+    Entry("events", "Show what happens to agents, as it happens.", "watch:events", LIFE),
+    Entry("shell", "Open a shell inside an agent.", "inside:shell", INSIDE),
+    Entry("cli", "Run the agent's own interactive command.", "inside:cli", INSIDE),
+    Entry("exec", "Run a command inside an agent.", "inside:exec_", INSIDE),
+    Entry(
+        "profile",
+        "Show, choose and check profiles.",
+        section=VALUES,
+        default="use",
+        bare="show",
+        children=(
+            Entry("use", "Choose the active profile.", "profile:use"),
+            Entry("show", "Show the active profile and what it gives agents.", "profile:show"),
+            Entry("list", "List the profiles and whether their secrets are there.", "profile:list_"),
+            Entry("validate", "Check everything that a profile needs.", "profile:validate"),
+        ),
+    ),
+    Entry("var", "Set or unset a value in the workspace's secrets.", "values:var", VALUES),
+    Entry("vars", "List the names of stored values.", "values:vars_", VALUES),
+    Entry(
+        "secrets",
+        "List the names of secrets and their sources.",
+        section=VALUES,
+        children=(Entry("list", "List the names of secrets and their sources.", "values:secrets_list"),),
+    ),
+    Entry("tools", "List the tools that agents offer.", "tools:tools", TOOLS),
+    Entry("call", "Call a tool of an agent.", "tools:call", TOOLS),
+    Entry(
+        "mcp",
+        "Connect MCP clients.",
+        section=TOOLS,
+        children=(
+            Entry("config", "Print or install the configuration of an MCP client.", "clients:config"),
+            Entry("stdio", "Be an MCP server on stdin and stdout for the router.", "clients:stdio"),
+        ),
+    ),
+    Entry("serve", "Run the gateway in the foreground.", "serve:serve", GATEWAY),
+    Entry("token", "Print the owner's token.", "serve:token", GATEWAY),
+    Entry(
+        "completion",
+        "Print the script that completes words in your shell.",
+        "completion:completion",
+        GATEWAY,
+    ),
+)

@@ -1,0 +1,246 @@
+"""The gateway from outside: launch it in the background, wait for it, poke it, end it.
+
+The gateway itself is another process (``gateway.process``) that these functions know by its files
+(``endpoint``) and its control paths. Two launches at once make one gateway: a lock is held from the look to
+the readiness.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from ploinky.base.errors import DeadlineError, PloinkyError
+from ploinky.base.files import FileLock, read_text, write_atomic
+from ploinky.base.process_id import ProcessId
+from ploinky.base.waits import wait_until
+from ploinky.operations.endpoint import (
+    Endpoint,
+    endpoint_file,
+    find_endpoint,
+    find_supervisor,
+    gateway_log,
+    owner_token,
+    supervisor_file,
+)
+from ploinky.operations.platform import Platform
+from ploinky.operations.ports import is_free, port_owner
+from ploinky.router.gateway_client import GatewayAddress, GatewayClient
+from ploinky.workspace.layout import Layout
+
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 15.0
+KILL_TIMEOUT_S = 5.0
+_MAX_LOG = 5 * 1024 * 1024
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a gateway listens or is to listen."""
+
+    host: str
+    port: int
+
+
+def bind_host(platform: Platform) -> str:
+    """The address of the configuration; the loopback unless it says otherwise."""
+    gateway = platform.settings.gateway
+    if gateway.bind_address:
+        return gateway.bind_address
+    return _LOOPBACK if gateway.bind == "loopback" else gateway.bind
+
+
+def choose_listening(platform: Platform, port: int | None) -> Listening:
+    """Where the gateway is or will be: as asked, as it runs now, as configured, as last used, or 8080.
+
+    Raises:
+        PloinkyError: ``PORT_TAKEN``, naming who has it, if another program listens there.
+    """
+    host = bind_host(platform)
+    running = find_endpoint(platform.layout)
+    if running is not None and port in (None, running.port):
+        return Listening(running.host, running.port)
+    gateway = platform.settings.gateway
+    if port is None:
+        configured = "gateway" in platform.settings.model_fields_set and "port" in gateway.model_fields_set
+        port = gateway.port if configured else _last_port(platform.layout) or gateway.port
+    if port and not is_free(host, port):
+        owner = port_owner(port)
+        raise PloinkyError(
+            "PORT_TAKEN",
+            f"Port {port} is taken{f' by {owner}' if owner else ''}; the gateway cannot listen there.",
+            hint="Give another port: ploinky start PORT, or set gateway.port in .ploinky/config.json.",
+            details={"port": str(port)},
+        )
+    return Listening(host, port)
+
+
+def client_of(layout: Layout, *, timeout_s: float = 10.0) -> GatewayClient | None:
+    """A client of the gateway that runs now, or None."""
+    endpoint, token = find_endpoint(layout), owner_token(layout)
+    if endpoint is None or token is None:
+        return None
+    return GatewayClient(GatewayAddress(endpoint.port, token, endpoint.host), timeout_s=timeout_s)
+
+
+def require_client(layout: Layout, *, timeout_s: float = 10.0) -> GatewayClient:
+    """Like ``client_of``.
+
+    Raises:
+        PloinkyError: ``GATEWAY_DOWN``.
+    """
+    client = client_of(layout, timeout_s=timeout_s)
+    if client is None:
+        raise PloinkyError("GATEWAY_DOWN", "The gateway does not run.", hint="Start it: ploinky start")
+    return client
+
+
+async def launch_gateway(platform: Platform, listening: Listening) -> bool:
+    """Start the gateway in the background unless it runs there already; returns once it is asked to.
+
+    A gateway that listens elsewhere is ended first. Whether one was launched.
+    """
+    layout = platform.layout
+    lock = FileLock(layout.lock("gateway-launch"), timeout_s=READY_TIMEOUT_S)
+    await anyio.to_thread.run_sync(lock.__enter__)
+    with contextlib.ExitStack() as held:
+        held.push(lock)
+        running = find_endpoint(layout)
+        if running is not None and (running.host, running.port) == (listening.host, listening.port):
+            return False
+        if running is not None or find_supervisor(layout) is not None:
+            if running is None and await _comes_up(layout):
+                return False
+            await stop_gateway(layout)
+        await _spawn_supervisor(platform, listening)
+        _remember(layout, listening)
+    return True
+
+
+async def await_gateway(layout: Layout, *, timeout_s: float = READY_TIMEOUT_S) -> Endpoint:
+    """The gateway once it answers.
+
+    Raises:
+        PloinkyError: ``GATEWAY_FAILED`` with the end of its log if it gave up or did not answer in time.
+    """
+
+    async def answers() -> bool:
+        client = client_of(layout)
+        if client is not None and await client.healthy():
+            return True
+        if find_supervisor(layout) is None and find_endpoint(layout) is None:
+            raise _gave_up(layout)
+        return False
+
+    try:
+        await wait_until(answers, what="the gateway", timeout_s=timeout_s)
+    except DeadlineError as error:
+        raise _gave_up(layout) from error
+    endpoint = find_endpoint(layout)
+    if endpoint is None:
+        raise _gave_up(layout)
+    return endpoint
+
+
+async def poke_gateway(layout: Layout) -> None:
+    """Let the gateway look at the registry now; no-op if none runs or it does not answer."""
+    client = client_of(layout)
+    if client is not None:
+        try:
+            await client.reconcile()
+        except PloinkyError:
+            return  # it looks by itself before long
+
+
+async def stop_gateway(layout: Layout) -> bool:
+    """End the gateway and its supervisor, however they are; whether anything ran. Agents live on."""
+    supervisor, endpoint = find_supervisor(layout), find_endpoint(layout)
+    processes = [p for p in (supervisor, endpoint.process if endpoint else None) if p is not None]
+    for process in processes:
+        process.signal(signal.SIGTERM)
+    if not await _all_gone(processes, STOP_TIMEOUT_S):
+        for process in processes:
+            process.signal(signal.SIGKILL)
+        await _all_gone(processes, KILL_TIMEOUT_S)
+    for file in (supervisor_file(layout), endpoint_file(layout)):
+        file.unlink(missing_ok=True)
+    return bool(processes)
+
+
+async def _comes_up(layout: Layout) -> bool:
+    """Whether the gateway of a living supervisor answers before long (it may be starting right now)."""
+    try:
+        await await_gateway(layout, timeout_s=10.0)
+    except PloinkyError:
+        return False
+    return True
+
+
+async def _spawn_supervisor(platform: Platform, listening: Listening) -> None:
+    layout = platform.layout
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    log = gateway_log(layout)
+    if log.exists() and log.stat().st_size > _MAX_LOG:
+        log.replace(log.with_suffix(".log.1"))
+    words = [*platform.serve_args, "--port", str(listening.port)]
+    argv = [sys.executable, "-m", "ploinky.gateway.supervise", str(layout.root), *words]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        argv[0],
+        argv,
+        dict(platform.environ),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    born = ProcessId.find(pid)
+
+    async def known() -> bool:
+        return find_supervisor(layout) is not None or born is None or not born.alive
+
+    await wait_until(known, what="the gateway's supervisor", timeout_s=READY_TIMEOUT_S)
+
+
+async def _all_gone(processes: list[ProcessId], timeout_s: float) -> bool:
+    async def gone() -> bool:
+        return not any(process.alive for process in processes)
+
+    try:
+        await wait_until(gone, what="the gateway to end", timeout_s=timeout_s)
+    except DeadlineError:
+        return False
+    return True
+
+
+def _gave_up(layout: Layout) -> PloinkyError:
+    lines = (read_text(gateway_log(layout)) or "").splitlines()[-8:]
+    shown = "\n".join(f"  {line}" for line in lines)
+    return PloinkyError(
+        "GATEWAY_FAILED", f"The gateway did not start.\n{shown}", hint=f"Its log: {gateway_log(layout)}"
+    )
+
+
+def _last_port(layout: Layout) -> int | None:
+    try:
+        facts = json.loads(read_text(layout.routing_file) or "{}")
+    except ValueError:
+        return None
+    port = facts.get("port") if isinstance(facts, dict) else None
+    return port if isinstance(port, int) else None
+
+
+def _remember(layout: Layout, listening: Listening) -> None:
+    """Keep the port for the next start; the gateway adds the routes."""
+    facts = {"host": listening.host, "port": listening.port, "routes": {}}
+    write_atomic(layout.routing_file, json.dumps(facts, indent=2).encode() + b"\n")

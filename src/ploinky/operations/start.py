@@ -1,0 +1,94 @@
+"""``start``: agents with what they need, in waves, and the gateway.
+
+The gateway is launched as soon as the plans are known to be good (the first sandbox is being made), so that
+its own start costs no time of its own; if nothing came to run, one launched here is ended again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.enabling import enable_agent
+from ploinky.lifecycle.options import StartOptions
+from ploinky.lifecycle.waves import start_agents
+from ploinky.manifest import AgentRef
+from ploinky.operations.endpoint import find_endpoint
+from ploinky.operations.gateway_control import (
+    Listening,
+    await_gateway,
+    choose_listening,
+    launch_gateway,
+    poke_gateway,
+    stop_gateway,
+)
+from ploinky.operations.platform import Platform
+from ploinky.operations.references import find_enabled
+from ploinky.wire.events import Event, Notice, Progress, Result, StateChanged, StepStarted
+from ploinky.workspace.states import AgentState, Desired
+
+_FIRST_STEP_THAT_MAKES = 3
+
+
+async def start(platform: Platform, agent: AgentRef | None, port: int | None) -> AsyncIterator[Event]:
+    """Start ``agent`` (enabled if it was not) and its dependencies, or every enabled agent.
+
+    Raises:
+        PloinkyError: ``PORT_TAKEN``; whatever ``start_agents`` raises; ``GATEWAY_FAILED``.
+    """
+    listening = choose_listening(platform, port)
+    async with platform.open_lifecycle() as ctx:
+        keys = await _keys(ctx, platform, agent)
+        starter = _Starter(platform, listening)
+        try:
+            async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
+                await starter.look_at(event)
+                yield event
+            await starter.launch()
+        except BaseException:
+            if starter.launched and not _anything_runs(platform):
+                await stop_gateway(platform.layout)
+            raise
+        yield Progress(label="Waiting for the gateway")
+        endpoint = await await_gateway(platform.layout)
+        await poke_gateway(platform.layout)
+    if not keys:
+        yield Notice(message="No agent is enabled.", hint="See: ploinky list agents")
+    yield Notice(message=f"Router: {endpoint.url} (MCP at {endpoint.url}/mcp)")
+    yield Result(value={"agents": keys, "router": {"url": endpoint.url, "pid": endpoint.process.pid}})
+
+
+class _Starter:
+    """Launches the gateway once, when the first event shows that something is being made."""
+
+    def __init__(self, platform: Platform, listening: Listening) -> None:
+        self._platform = platform
+        self._listening = listening
+        self._asked = False
+        self.launched = False
+
+    async def look_at(self, event: Event) -> None:
+        made = isinstance(event, StepStarted) and event.step >= _FIRST_STEP_THAT_MAKES
+        if made or (isinstance(event, StateChanged) and event.state == AgentState.RUNNING):
+            await self.launch()
+
+    async def launch(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self.launched = await launch_gateway(self._platform, self._listening)
+
+
+async def _keys(ctx: LifecycleContext, platform: Platform, agent: AgentRef | None) -> list[str]:
+    if agent is None:
+        return list(platform.registry.read())
+    entry = find_enabled(platform.registry, agent)
+    if entry is None:
+        entry = (await enable_agent(ctx, agent))[-1]
+    return [entry.key]
+
+
+def _anything_runs(platform: Platform) -> bool:
+    return any(
+        entry.state is AgentState.RUNNING and entry.desired is Desired.RUNNING
+        for entry in platform.registry.read().values()
+    ) and (find_endpoint(platform.layout) is not None)
