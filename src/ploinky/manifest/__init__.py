@@ -1,4 +1,6 @@
 """Floor 1: what a manifest says. Pure: no I/O.
 
-Schema, env and port grammar, profile merge, agent references, dependency graph to waves.
+``document.parse_manifest`` reads one, ``effective.effective`` applies a profile, ``model.manifest_schema``
+is its schema; ``values`` holds what comes out. ``env``, ``ports``, ``refs`` and ``texts`` read single
+texts, ``graph`` orders agents into waves. Only ``document``, ``model`` and ``effective`` need pydantic.
 """

@@ -133,5 +133,5 @@ def _bad(reason: str) -> UsageError:
     return UsageError(
         "BAD_ENV",
         f"Bad env: {reason}.",
-        hint='Write "NAME", "NAME=value", "PREFIX_*" or {"name": "NAME", "varName": "SOURCE", "required": true}.',
+        hint='Write "NAME", "NAME=value", "PREFIX_*" or {"name": "NAME", "varName": "SOURCE"}.',
     )
