@@ -8,14 +8,13 @@ hook, ports, network, health, security. Concatenated without doubles: secrets an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from functools import reduce
+from dataclasses import replace
 from typing import TypeVar
 
 from ploinky.base.errors import NotFoundError
 from ploinky.manifest import layers
 from ploinky.manifest.fields import MountsPart
-from ploinky.manifest.model import Layer, Manifest, Profile
+from ploinky.manifest.model import Layer, Manifest
 from ploinky.manifest.values import (
     DEFAULT_PROFILE,
     DEFAULT_WORKDIR,
@@ -52,7 +51,7 @@ def effective(manifest: Manifest, profile: str | None, *, agent: str) -> Effecti
         profile=active,
         profile_env=profile_environment(manifest, active),
         image=manifest.container or manifest.image or "",
-        about=_last(layer.about for layer in stack if isinstance(layer, Manifest | Profile)) or "",
+        about=_last(layer.about for layer in stack) or "",
         env=tuple(_by_key({entry.name: entry for entry in layers.env_of(layer)} for layer in stack).values()),
         secrets=tuple(dict.fromkeys(name for layer in stack for name in layer.secrets or ())),
         hooks={name: hook for name, hook in _each(stack, layers.hooks_of).items() if hook.steps},
@@ -116,7 +115,10 @@ def _notices(manifest: Manifest, active: str, agent: str) -> tuple[str, ...]:
 
 def _last(values: Iterable[V | None]) -> V | None:
     """The value of the highest layer that says something."""
-    return reduce(lambda lower, higher: lower if higher is None else higher, values, None)
+    said = None
+    for value in values:
+        said = said if value is None else value
+    return said
 
 
 def _by_key(maps: Iterable[Mapping[K, V]]) -> dict[K, V]:
@@ -157,10 +159,9 @@ def _commands(stack: Sequence[Layer]) -> Commands:
 def _resources(stack: Sequence[Layer]) -> ResourceSpec:
     limits = [layers.resources_of(layer.resources) for layer in stack]
     return ResourceSpec(
-        **{
-            field.name: _last(getattr(limit, field.name) for limit in limits)
-            for field in fields(ResourceSpec)
-        }
+        cpus=_last(limit.cpus for limit in limits),
+        memory=_last(limit.memory for limit in limits),
+        pids=_last(limit.pids for limit in limits),
     )
 
 

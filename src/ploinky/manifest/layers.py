@@ -114,10 +114,11 @@ def health_of(layer: Layer) -> Health | None:
 
 
 def network_of(layer: Layer) -> NetworkSpec | None:
-    if layer.network is None or isinstance(layer.network, NetworkPart):
-        part = layer.network
-        return part and NetworkSpec(_MODES[part.mode or "workspace"], part.name, tuple(part.aliases or ()))
-    return NetworkSpec(_MODES[layer.network])
+    value = layer.network
+    if value is None:
+        return None
+    part = NetworkPart(mode=value) if isinstance(value, str) else value
+    return NetworkSpec(_MODES[part.mode or "workspace"], part.name, tuple(part.aliases or ()))
 
 
 def resources_of(part: ResourcesPart | None) -> ResourceSpec:

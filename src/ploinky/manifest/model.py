@@ -5,7 +5,7 @@ The top level and each profile are layers with the same fields; ``effective`` la
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, PrivateAttr
 
@@ -42,6 +42,7 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 class Layer(Part):
     """What the top level and a profile may both say."""
 
+    about: str | None = Field(None, description="What the agent is, for people.")
     env: Env | None = Field(
         None,
         description="Variables: a list of NAME, NAME=default, wildcards and objects, or a map in which a"
@@ -85,7 +86,6 @@ class Layer(Part):
 class Profile(Layer):
     """What differs in one environment. ``default`` lies under all others."""
 
-    about: str | None = None
     extends: ProfileName | None = Field(None, description="Profile that this one is laid over.")
 
 
@@ -94,13 +94,12 @@ class Manifest(Layer):
 
     container: Image | None = Field(None, description="OCI image; ${VAR} is expanded. Needed.")
     image: Image | None = Field(None, description="The same as container.")
-    about: str | None = Field(None, description="What the agent is, for people.")
     update: str | None = Field(None, description="Command that updates the tools; informational.")
     sso_provider: AnyFlag | None = Field(None, alias="ssoProvider", description="It signs people in.")
     lite_sandbox: bool | None = Field(None, alias="lite-sandbox", description="Content with a light sandbox.")
     sandbox: bool | None = Field(None, description="false: needs its image, so a container engine.")
     default_profile: ProfileName | None = Field(None, alias="defaultProfile", description="dev if absent.")
-    profiles: dict[ProfileName, Annotated[Profile, Field()]] | None = Field(
+    profiles: dict[ProfileName, Profile] | None = Field(
         None, description="By name: dev, qa, prod, any other, and default, which lies under all."
     )
     _warnings: tuple[Warning_, ...] = PrivateAttr(())
