@@ -63,8 +63,13 @@ def set_active_profile(layout: Layout, name: str) -> None:
         write_atomic(layout.profile_file, f"{name}\n".encode())
 
 
+def is_profile_name(name: str) -> bool:
+    """Whether ``name`` may name a profile; it becomes part of a file name (``.env.<profile>``)."""
+    return _PROFILE_NAME.match(name) is not None
+
+
 def _require(name: str, where: str) -> str:
-    if not _PROFILE_NAME.match(name):
+    if not is_profile_name(name):
         raise UsageError(
             "BAD_PROFILE_NAME",
             f"{name!r} ({where}) cannot be the name of a profile.",

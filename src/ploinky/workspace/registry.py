@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -93,7 +93,7 @@ class RegistryEntry(_Record):
     created_at: str = Field(default_factory=now_iso)
     project_path: str = ""
     run_mode: RunMode = RunMode.ISOLATED
-    type: Literal["agent", "service"] = "agent"
+    type: str = "agent"
     profile: str | None = None
     state: AgentState = AgentState.ENABLED
     state_reason: str = ""
