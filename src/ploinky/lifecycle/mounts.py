@@ -94,8 +94,8 @@ def make_mount_points(seen: Seen) -> None:
         PloinkyError: MOUNT_POINT_BLOCKED if a link or a file lies there, or it cannot be made.
     """
     for path, target in _mount_points(seen):
-        if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise _blocked(path, target, "something else than a folder lies there")
+        if path.resolve() != path or (path.exists() and not path.is_dir()):
+            raise _blocked(path, target, "it is or leads through a link, or it is a file")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -20,7 +20,7 @@ from ploinky.lifecycle.scripts import check_scripts
 from ploinky.lifecycle.variables import AGENT_TOKEN, TOKEN_TTL_S, main_and_sidecar, platform_variables
 from ploinky.manifest.effective import effective
 from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
-from ploinky.repos.store import AgentLocation
+from ploinky.repos.find import AgentLocation
 from ploinky.runtimes.errors import sandbox_needs_engine
 from ploinky.runtimes.spec import (
     Network,

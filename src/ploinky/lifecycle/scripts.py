@@ -15,7 +15,7 @@ from ploinky.base.errors import NotFoundError, UsageError
 from ploinky.lifecycle.mounts import AGENT_TARGET
 from ploinky.manifest.texts import relative_script
 from ploinky.manifest.values import EffectiveConfig, HookName
-from ploinky.repos.store import AgentLocation
+from ploinky.repos.find import AgentLocation
 
 
 def check_scripts(repos: Path, location: AgentLocation, config: EffectiveConfig) -> None:
