@@ -34,7 +34,7 @@ def processes_of(folder: Path) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            inside = str(os.readlink(process / "cwd")).startswith(str(folder))
+            inside = str((process / "cwd").readlink()).startswith(str(folder))
         except OSError:
             continue
         if str(folder) in line or inside:
