@@ -61,7 +61,7 @@ class Run(BaseModel):
     started_at: str
     log_offset: int
     cgroups: tuple[Path, ...] = ()
-    stopped: bool = False
+    limits: str = ""
 
     @property
     def process(self) -> ProcessId:
@@ -138,7 +138,7 @@ class SandboxFolder:
         except FileNotFoundError:
             return False
         try:
-            return not _try_lock(descriptor)
+            return not _try_lock(descriptor, fcntl.LOCK_SH)  # two who ask do not disturb each other
         finally:
             os.close(descriptor)
 
@@ -268,9 +268,9 @@ def _mtime(path: Path) -> float:
         return time.time()
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -104,15 +104,19 @@ async def remove_groups(folders: Sequence[Path]) -> None:
 
 async def _remove_group(folder: Path) -> None:
     async def gone() -> bool:
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return True
+        return _try_remove(folder)
 
     await wait_until(gone, what=f"{folder} to become empty", timeout_s=_REMOVE_TIMEOUT_S)
+
+
+def _try_remove(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _settings(version: int, limit: Limit, resources: Resources) -> list[tuple[str, str]]:
