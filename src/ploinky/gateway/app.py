@@ -1,27 +1,58 @@
 """The gateway's HTTP face: a table of paths over parts that are passed in.
 
 Knows HTTP, who may come in and how much they may send; MCP itself is the router's. A control path is the
-owner's alone. To add a path: a row in ``_table``.
+owner's alone. To add a path: a row in ``_TABLE``.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
 
 import anyio
-import anyio.abc
+import orjson
 
-from ploinky.base.jsontypes import JsonValue
-from ploinky.router.callers import TokenVerifier
+from ploinky import __version__
+from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
+from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.gateway.guard import Guard
+from ploinky.gateway.server import Listen, serve
+from ploinky.router.callers import CallerKind, TokenVerifier
+from ploinky.router.http import (
+    PING,
+    PING_EVERY_S,
+    HttpError,
+    Receive,
+    Scope,
+    Send,
+    end_event_stream,
+    event,
+    send_chunk,
+    send_json,
+    send_text,
+    start_event_stream,
+    wait_for_disconnect,
+)
+from ploinky.router.protocol import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from ploinky.router.router import Router
 from ploinky.wire.events import Event
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+__all__ = ["GatewayApp", "GatewayParts", "Listen", "create_app", "serve"]
+
+logger = logging.getLogger(__name__)
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+_HOME = f"""Ploinky {__version__}: a workspace of agents behind one MCP router.
+
+MCP, all agents:   /mcp
+MCP, one agent:    /mcps/<agent>/mcp
+Health:            /healthz, /readyz
+
+Clients need a bearer token: ploinky token
+There is no web page here yet; use the command line.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +60,7 @@ class GatewayParts:
     """What the application stands on.
 
     ``allowed_hosts`` are host names without port that a Host or Origin header may carry. ``events`` gives a
-    new iterator per listener.
+    new iterator per listener. ``shutdown`` only asks for the end, for its answer must still go out.
     """
 
     router: Router
@@ -39,7 +70,7 @@ class GatewayParts:
     shutdown: Callable[[], Awaitable[None]]
     events: Callable[[], AsyncIterator[Event]]
     is_ready: Callable[[], bool] = lambda: True
-    allowed_hosts: frozenset[str] = field(default=frozenset({"127.0.0.1", "localhost", "::1"}))
+    allowed_hosts: frozenset[str] = field(default=LOOPBACK_HOSTS)
 
 
 class GatewayApp:
@@ -47,13 +78,118 @@ class GatewayApp:
 
     def __init__(self, parts: GatewayParts) -> None:
         self._parts = parts
+        self._guard = Guard(parts.verifier, parts.allowed_hosts)
+        self._closing = anyio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise NotImplementedError
+        if scope["type"] != "http":
+            return
+        try:
+            self._guard.check_names(scope)
+            await self._route(scope, receive, send)
+        except HttpError as error:
+            body = RpcError(INVALID_REQUEST, error.message).body(None)
+            await send_json(send, error.status, body, error.headers)
+        except PloinkyError as error:
+            await send_json(send, _status(error), _error_body(error))
+        except Exception:
+            logger.exception("a request failed inside the gateway")
+            body = RpcError(INTERNAL_ERROR, "The gateway failed; its log says more.").body(None)
+            with contextlib.suppress(RuntimeError):  # the answer may have begun
+                await send_json(send, 500, body)
 
     def close_streams(self) -> None:
         """End every open stream; called by ``serve`` before it waits for connections to end."""
-        raise NotImplementedError
+        self._closing.set()
+        self._parts.router.close_streams()
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path == "/mcp":
+            await self._mcp(scope, receive, send, None)
+            return
+        steps = path.split("/")
+        if len(steps) == 4 and steps[1] in ("mcps", "mcp") and steps[2] and steps[3] == "mcp":
+            await self._mcp(scope, receive, send, steps[2])
+            return
+        row = _TABLE.get(path)
+        if row is None:
+            raise HttpError(404, "There is nothing at this path.")
+        if row.owner_only and self._guard.require_caller(scope).kind is not CallerKind.OWNER:
+            raise HttpError(403, "Only the owner's token may do this.")
+        if scope["method"] != row.method:
+            raise HttpError(405, "Method Not Allowed", [(b"allow", row.method.encode())])
+        await row.handler(self, receive, send)
+
+    async def _mcp(self, scope: Scope, receive: Receive, send: Send, agent: str | None) -> None:
+        caller = self._guard.require_caller(scope)
+        await self._parts.router.handle(scope, receive, send, caller=caller, agent=agent)
+
+    async def _home(self, receive: Receive, send: Send) -> None:
+        await send_text(send, 200, _HOME)
+
+    async def _health(self, receive: Receive, send: Send) -> None:
+        await send_text(send, 200, "ok\n")
+
+    async def _readiness(self, receive: Receive, send: Send) -> None:
+        ready = self._parts.is_ready() and not self._closing.is_set()
+        await send_text(send, 200 if ready else 503, "ready\n" if ready else "not ready\n")
+
+    async def _status(self, receive: Receive, send: Send) -> None:
+        await _send_value(send, await self._parts.status())
+
+    async def _reconcile(self, receive: Receive, send: Send) -> None:
+        outcome = await self._parts.reconcile()
+        await self._parts.router.look()
+        await _send_value(send, outcome)
+
+    async def _shutdown(self, receive: Receive, send: Send) -> None:
+        await self._parts.shutdown()
+        await _send_value(send, {"stopping": True})
+
+    async def _events(self, receive: Receive, send: Send) -> None:
+        await start_event_stream(send)
+        await send_chunk(send, PING)
+        async with anyio.create_task_group() as tasks:
+
+            async def end_with(wait: Awaitable[None]) -> None:
+                await wait
+                tasks.cancel_scope.cancel()
+
+            async def keep_alive() -> None:
+                while True:
+                    await anyio.sleep(PING_EVERY_S)
+                    await send_chunk(send, PING)
+
+            tasks.start_soon(end_with, wait_for_disconnect(receive))
+            tasks.start_soon(end_with, self._closing.wait())
+            tasks.start_soon(keep_alive)
+            async for each in self._parts.events():
+                await send_chunk(send, event(each.model_dump_json().encode()))
+            tasks.cancel_scope.cancel()
+        await end_event_stream(send)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One fixed path."""
+
+    method: str
+    handler: Callable[[GatewayApp, Receive, Send], Awaitable[None]]
+    owner_only: bool = True
+
+
+_TABLE: Mapping[str, _Row] = MappingProxyType(
+    {
+        "/": _Row("GET", GatewayApp._home, owner_only=False),
+        "/healthz": _Row("GET", GatewayApp._health, owner_only=False),
+        "/readyz": _Row("GET", GatewayApp._readiness, owner_only=False),
+        "/control/status": _Row("GET", GatewayApp._status),
+        "/control/reconcile": _Row("POST", GatewayApp._reconcile),
+        "/control/shutdown": _Row("POST", GatewayApp._shutdown),
+        "/control/events": _Row("GET", GatewayApp._events),
+    }
+)
 
 
 def create_app(parts: GatewayParts) -> GatewayApp:
@@ -61,28 +197,17 @@ def create_app(parts: GatewayParts) -> GatewayApp:
     return GatewayApp(parts)
 
 
-@dataclass(frozen=True)
-class Listen:
-    """Where to listen: a TCP address (port 0 takes a free one) or, if ``uds`` is given, a UNIX socket."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    uds: str | None = None
+async def _send_value(send: Send, value: JsonValue) -> None:
+    await send_json(send, 200, orjson.dumps(value))
 
 
-async def serve(
-    app: GatewayApp,
-    listen: Listen,
-    *,
-    stop: anyio.Event,
-    grace_s: float = 3.0,
-    task_status: anyio.abc.TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve until ``stop`` is set, then end streams, finish calls within ``grace_s`` and return.
+def _status(error: PloinkyError) -> int:
+    if isinstance(error, NotFoundError):
+        return 404
+    return 400 if isinstance(error, UsageError) else 500
 
-    Reports the port by ``task_status`` once it listens; installs no signal handlers.
 
-    Raises:
-        PloinkyError: ``PORT_TAKEN`` or ``LISTEN_FAILED``, naming the address.
-    """
-    raise NotImplementedError
+def _error_body(error: PloinkyError) -> bytes:
+    body: JsonObject = {"code": error.code, "message": error.message, "hint": error.hint}
+    body["details"] = dict(error.details)
+    return orjson.dumps({"error": body})

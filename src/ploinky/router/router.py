@@ -1,47 +1,211 @@
-"""The router: every ready agent's tools as MCP servers, one by one and all together."""
+"""The router: every ready agent's tools as MCP servers, one by one and all together.
+
+Keeps one ``AgentLink`` per route and the catalogue over them true to the table and to the configuration
+files, tells open streams when what they see has changed, and hands each request to its era.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from enum import StrEnum
 
+import anyio
+import anyio.abc
+
+from ploinky.router.agents import AgentLink
+from ploinky.router.callers import Caller, reachable
+from ploinky.router.exchange import Exchange
+from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
+from ploinky.router.naming import Naming
+from ploinky.router.protocol import (
+    SESSION_VERSIONS,
+    VERSION_HEADER,
+    RpcError,
+    is_stateless,
+    read_message,
+)
 from ploinky.router.routes import RouteTable
+from ploinky.router.service import Origin, ToolService
+from ploinky.router.session_era import SessionEra
+from ploinky.router.sessions import SessionStore
+from ploinky.router.stateless_era import StatelessEra
 
+__all__ = ["Naming", "Router", "RouterSettings", "open_router"]
 
-class Naming(StrEnum):
-    """How tools are named on ``/mcp``; see ``router.naming``."""
-
-    AUTO = "auto"
-    PREFIX = "prefix"
-    PLAIN = "plain"
+logger = logging.getLogger(__name__)
+_SWEEP_EVERY = 60
 
 
 @dataclass(frozen=True)
 class RouterSettings:
-    """``agent_deadline_s`` bounds how long one agent may hold up a list; the rest bound memory."""
+    """``agent_deadline_s`` bounds how long one agent may hold up a list; the rest bound memory and waits."""
 
     naming: Naming = Naming.AUTO
     agent_deadline_s: float = 2.0
     config_poll_s: float = 1.0
     session_idle_s: float = 3600.0
     max_sessions: int = 10_000
+    max_body_bytes: int = 4 * 1024 * 1024
+    body_timeout_s: float = 30.0
 
 
 class Router:
     """Made by ``open_router``; ``table`` may be replaced at any time."""
 
-    def __init__(self, table: RouteTable, settings: RouterSettings) -> None:
+    def __init__(self, table: RouteTable, settings: RouterSettings, tasks: anyio.abc.TaskGroup) -> None:
         self.table = table
         self.settings = settings
+        self._tasks = tasks
+        self._links: dict[str, AgentLink] = {}
+        self._changed = anyio.Event()
+        self._service = ToolService(table, self._links, settings.naming)
+        self._sessions = SessionStore(most=settings.max_sessions, idle_s=settings.session_idle_s)
+        self._session_era = SessionEra(self._service, self._sessions)
+        self._stateless_era = StatelessEra(self._service)
+
+    async def handle(
+        self, scope: Scope, receive: Receive, send: Send, *, caller: Caller, agent: str | None
+    ) -> None:
+        """Answer one HTTP request at ``agent``'s endpoint, or (None) at that of all agents.
+
+        Raises:
+            HttpError: HTTP itself refuses the request.
+        """
+        self._require_endpoint(caller, agent)
+        exchange = _exchange(scope, receive, send, Origin(caller, agent))
+        if exchange.method == "POST":
+            await self._post(scope, exchange)
+            return
+        version = exchange.headers.get(VERSION_HEADER, b"2025-11-25").decode("latin-1")
+        handler = {"GET": self._session_era.get, "DELETE": self._session_era.delete}.get(exchange.method)
+        if handler is None or version not in SESSION_VERSIONS:
+            allowed = b"POST" if version not in SESSION_VERSIONS else b"GET, POST, DELETE"
+            raise HttpError(405, "Method Not Allowed", [(b"allow", allowed)])
+        await handler(exchange)
+
+    def problems(self) -> dict[str, str]:
+        """What is wrong with agents' configurations, by route key."""
+        return {key: link.problem for key, link in self._links.items() if link.problem}
 
     def close_streams(self) -> None:
         """End every open stream, so that the server can shut down; new ones end at once."""
-        raise NotImplementedError
+        self._stateless_era.close()
+        for session in self._sessions:
+            session.feed.close()
+
+    async def look(self) -> None:
+        """Bring links and catalogue up to the table and the files, and tell clients what changed.
+
+        An agent that takes longer than its deadline is left as it was.
+        """
+        changed = self._adopt_routes()
+        async with anyio.create_task_group() as group:
+
+            async def refresh(link: AgentLink) -> None:
+                nonlocal changed
+                with anyio.move_on_after(self.settings.agent_deadline_s):
+                    changed = await link.refresh() or changed
+
+            for link in self._links.values():
+                group.start_soon(refresh, link)
+        if changed:
+            self._publish()
+
+    async def run(self) -> None:
+        """Look again and again: at once when the table changes, else every ``config_poll_s``."""
+        rounds = 0
+        unsubscribe = self.table.subscribe(self._wake)
+        try:
+            while True:
+                with anyio.move_on_after(self.settings.config_poll_s):
+                    await self._changed.wait()
+                self._changed = anyio.Event()
+                await self.look()
+                rounds += 1
+                if rounds % _SWEEP_EVERY == 0:
+                    self._sessions.sweep()
+        finally:
+            unsubscribe()
+
+    def _wake(self) -> None:
+        """Readiness gates routing at this very moment; files may be read a moment later."""
+        self._changed.set()
+        if self._adopt_routes():
+            self._publish()
+
+    def _adopt_routes(self) -> bool:
+        routes = self.table.routes
+        changed = list(routes) != list(self._links)
+        for key in [key for key in self._links if key not in routes]:
+            self._links.pop(key).close()
+        ordered = {}
+        for key, route in routes.items():
+            link = self._links.get(key)
+            if link is None:
+                ordered[key] = AgentLink(route, self._tasks)
+            else:
+                changed = link.adopt(route) or changed
+                ordered[key] = link
+        self._links.clear()
+        self._links.update(ordered)
+        return changed
+
+    def _publish(self) -> None:
+        self._service.rebuild()
+        self._session_era.publish_changes()
+        self._stateless_era.publish_changes()
+
+    def _require_endpoint(self, caller: Caller, agent: str | None) -> None:
+        if agent is None:
+            return
+        if agent not in self.table.routes:
+            raise HttpError(404, f"There is no agent {agent!r} here.")
+        reach = reachable(caller, self.table.routes)
+        if reach is not None and agent not in reach:
+            raise HttpError(403, f"This agent's manifest does not enable {agent!r}.")
+
+    async def _post(self, scope: Scope, exchange: Exchange) -> None:
+        kind = exchange.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise HttpError(415, "A POST carries application/json.")
+        if not exchange.accepts(b"application/json"):
+            raise HttpError(406, "Accept application/json and text/event-stream.")
+        settings = self.settings
+        body = await read_body(
+            scope, exchange.receive, limit=settings.max_body_bytes, timeout_s=settings.body_timeout_s
+        )
+        try:
+            message = read_message(body)
+            if is_stateless(exchange.headers, message):
+                await self._stateless_era.post(exchange, message)
+            else:
+                await self._session_era.post(exchange, message)
+        except RpcError as error:
+            await send_json(exchange.send, 400, error.body(None))
+
+
+def _exchange(scope: Scope, receive: Receive, send: Send, origin: Origin) -> Exchange:
+    headers: dict[bytes, bytes] = {}
+    doubled: set[bytes] = set()
+    pairs: list[HeaderPair] = scope["headers"]
+    for name, value in pairs:
+        if name in headers:
+            doubled.add(name)
+        headers[name] = value
+    return Exchange(scope["method"], headers, frozenset(doubled), receive, send, origin)
 
 
 @contextlib.asynccontextmanager
 async def open_router(table: RouteTable, settings: RouterSettings | None = None) -> AsyncIterator[Router]:
-    """A running router; leaving the context ends its channels and streams."""
-    yield Router(table, settings or RouterSettings())
+    """A running router that has looked at every agent once; leaving the context ends its channels."""
+    async with anyio.create_task_group() as tasks:
+        router = Router(table, settings or RouterSettings(), tasks)
+        await router.look()
+        tasks.start_soon(router.run)
+        try:
+            yield router
+        finally:
+            router.close_streams()
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,177 @@
+"""Serving an ASGI application with bounds that the HTTP parser does not set itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.abc
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ploinky.base.errors import PloinkyError
+from ploinky.router.http import Receive, Scope, Send
+
+MAX_HEADER_BYTES = 64 * 1024
+HEADER_TIMEOUT_S = 20.0
+MAX_CONNECTIONS = 20_000
+_BACKLOG = 512
+
+
+class ClosableApp(Protocol):
+    """An ASGI application whose streams can be ended."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    def close_streams(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where to listen: a TCP address (port 0 takes a free one) or, if ``uds`` is given, a UNIX socket."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    uds: str | None = None
+
+    def __str__(self) -> str:
+        return self.uds or f"{self.host}:{self.port}"
+
+
+async def serve(
+    app: ClosableApp,
+    listen: Listen,
+    *,
+    stop: anyio.Event,
+    grace_s: float = 3.0,
+    task_status: anyio.abc.TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until ``stop`` is set, then end streams, finish calls within ``grace_s`` and return.
+
+    Reports the port (0 for a UNIX socket) by ``task_status`` once it listens; installs no signal handlers.
+
+    Raises:
+        PloinkyError: ``PORT_TAKEN`` or ``LISTEN_FAILED``, naming the address.
+    """
+    with _listening(listen) as bound:
+        server = _Server(_config(app, grace_s))
+        async with anyio.create_task_group() as tasks:
+
+            async def end() -> None:
+                await stop.wait()
+                app.close_streams()
+                server.should_exit = True
+
+            tasks.start_soon(end)
+            task_status.started(0 if listen.uds else bound.getsockname()[1])
+            await server.serve([bound])
+            tasks.cancel_scope.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    """Closes a connection whose request head is too long or comes too slowly."""
+
+    _head_open = True
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_open:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADER_BYTES:
+                self.transport.abort()
+            elif self._head_timer is None:
+                self._arm()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_open = True
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        self._disarm()
+        super().on_headers_complete()
+
+    def _arm(self) -> None:
+        self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.abort)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _config(app: ClosableApp, grace_s: float) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(grace_s)),
+    )
+
+
+@contextlib.contextmanager
+def _listening(listen: Listen) -> Iterator[socket.socket]:
+    family = socket.AF_UNIX if listen.uds else socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if listen.uds:
+            Path(listen.uds).unlink(missing_ok=True)
+            bound.bind(listen.uds)
+            Path(listen.uds).chmod(0o600)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((listen.host, listen.port))
+        bound.listen(_BACKLOG)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise _listen_error(listen, error) from error
+    try:
+        yield bound
+    finally:
+        bound.close()
+        if listen.uds:
+            Path(listen.uds).unlink(missing_ok=True)
+
+
+def _listen_error(listen: Listen, error: OSError) -> PloinkyError:
+    if error.errno == errno.EADDRINUSE:
+        return PloinkyError(
+            "PORT_TAKEN", f"{listen} is in use.", hint="Choose another port, or stop what listens there."
+        )
+    return PloinkyError("LISTEN_FAILED", f"Cannot listen on {listen}: {error.strerror}.")

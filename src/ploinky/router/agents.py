@@ -1,0 +1,168 @@
+"""The router's side of one agent: its connection, its configuration as last read, its tools.
+
+One connection to the launcher is kept open and carries all calls; when it ends, whatever runs over it fails
+at once and the next call makes a new one. The configuration is read again when its file changes; one that
+cannot be read or used leaves the last good one in force and a ``problem`` to show.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import anyio
+import anyio.abc
+
+from ploinky.base.errors import PloinkyError
+from ploinky.base.files import read_bytes
+from ploinky.channel.client import Channel, open_channel
+from ploinky.router.routes import AgentRoute
+from ploinky.toolhost.config import ToolConfig, parse_mcp_config
+from ploinky.toolhost.host import ToolHost, ToolPlace
+from ploinky.toolhost.sources import MAX_CONFIG_BYTES, ConfigSource, Stamp, stat_stamp
+
+logger = logging.getLogger(__name__)
+_REMOTE_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A configuration file: its stamp, and its bytes if they had to be read to know."""
+
+    stamp: Stamp
+    data: bytes
+
+
+class AgentLink:
+    """One agent; ``tasks`` holds the connection open and outlives every request."""
+
+    def __init__(self, route: AgentRoute, tasks: anyio.abc.TaskGroup) -> None:
+        self.route = route
+        self.problem: str | None = None
+        self._tasks = tasks
+        self._live: Channel | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._connecting = anyio.Lock()
+        self._stamp: Stamp | None = None
+        self._remote_seen: dict[str, _Found | None] = {}
+        self._remote_due = 0.0
+        self.host = self._new_host(ToolConfig())
+
+    def adopt(self, route: AgentRoute) -> bool:
+        """Take a new version of the route; says whether what clients see may differ."""
+        before, self.route = self.route, route
+        if (before.instance, before.socket_path) != (route.instance, route.socket_path):
+            self.close()
+        if before.ready != route.ready or before.instance != route.instance:
+            self._remote_due = 0.0
+        same_place = (before.code_path, before.workspace_path) == (route.code_path, route.workspace_path)
+        if not same_place or before.config_sources != route.config_sources:
+            self._stamp = None
+        return before != route
+
+    def close(self) -> None:
+        """End the connection; calls that run over it fail."""
+        if self._scope is not None:
+            self._scope.cancel()
+        self._live = self._scope = None
+
+    async def channel(self) -> Channel:
+        """The connection, made if there is none.
+
+        Raises:
+            PloinkyError: ``CHANNEL_UNREACHABLE``.
+        """
+        if self._live is None:
+            async with self._connecting:
+                if self._live is None:
+                    self._live = await self._tasks.start(self._hold, self.route)
+        return self._live
+
+    async def refresh(self) -> bool:
+        """Look whether the configuration changed and read it if so; says whether it did.
+
+        Never raises for what is wrong with the agent or its file: that becomes ``problem``.
+        """
+        try:
+            found = await self._find()
+            if found is None:
+                return self._accept(None, ToolConfig())
+            if found.stamp == self._stamp:
+                return False
+            config = parse_mcp_config(found.data or _read(self.route, found.stamp), source=found.stamp.path)
+        except PloinkyError as error:
+            if self.problem != error.message:
+                logger.warning("agent %s: %s", self.route.key, error.message)
+            self.problem = error.message
+            return False
+        for warning in config.warnings:
+            logger.warning("agent %s: %s", self.route.key, warning)
+        return self._accept(found.stamp, config)
+
+    def _accept(self, stamp: Stamp | None, config: ToolConfig) -> bool:
+        self.problem = None
+        if stamp == self._stamp and (stamp is not None or not self.host.tools):
+            return False
+        self._stamp = stamp
+        self.host = self._new_host(config)
+        return True
+
+    def _new_host(self, config: ToolConfig) -> ToolHost:
+        route = self.route
+        place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path)
+        return ToolHost(place, self.channel, config)
+
+    async def _environment(self) -> dict[str, str]:
+        return dict(await self.route.environment())
+
+    async def _find(self) -> _Found | None:
+        """The first source that exists. A path that only the launcher can see is asked for now and then."""
+        ask = self.route.ready and time.monotonic() >= self._remote_due
+        if ask:
+            self._remote_due = time.monotonic() + _REMOTE_EVERY_S
+        for source in self.route.config_sources:
+            host = source.host_path()
+            if host is not None:
+                stamp = stat_stamp(source, host)
+                if stamp is not None:
+                    return _Found(stamp, b"")
+                continue
+            if ask:
+                self._remote_seen[source.inside] = await self._read_remote(source)
+            found = self._remote_seen.get(source.inside)
+            if found is not None:
+                return found
+        return None
+
+    async def _read_remote(self, source: ConfigSource) -> _Found | None:
+        channel = await self.channel()
+        file = await channel.read_file(source.inside, MAX_CONFIG_BYTES)
+        if file is None:
+            return None
+        return _Found(Stamp(source.inside, file.mtime_ns, file.size), file.data)
+
+    async def _hold(
+        self, route: AgentRoute, *, task_status: anyio.abc.TaskStatus[Channel] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keep one connection open until it ends by itself or is closed."""
+        with anyio.CancelScope() as scope:
+            async with open_channel(route.socket_path) as channel:
+                self._scope = scope
+                task_status.started(channel)
+                await channel.wait_closed()
+        if self._scope is scope:
+            self._live = self._scope = None
+
+
+def _read(route: AgentRoute, stamp: Stamp) -> bytes:
+    for source in route.config_sources:
+        host = source.host_path() if source.inside == stamp.path else None
+        if host is None:
+            continue
+        if stamp.size > MAX_CONFIG_BYTES:
+            raise PloinkyError(
+                "MCP_CONFIG_TOO_LARGE", f"{stamp.path} has more than {MAX_CONFIG_BYTES} bytes."
+            )
+        return read_bytes(host) or b""
+    return b""

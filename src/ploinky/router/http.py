@@ -1,0 +1,121 @@
+"""Small pieces of HTTP over raw ASGI: bodies read within bounds, answers written, event streams."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import anyio
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+HeaderPair = tuple[bytes, bytes]
+
+PING = b": ping\n\n"
+PING_EVERY_S = 15.0
+_EVENT_STREAM: list[HeaderPair] = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class HttpError(Exception):
+    """A request that HTTP itself refuses: ``status`` and a line of text."""
+
+    def __init__(self, status: int, message: str, headers: Iterable[HeaderPair] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = tuple(headers)
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: float) -> bytes:
+    """The whole body.
+
+    Raises:
+        HttpError: 413 if it is longer than ``limit``, 408 if it takes longer than ``timeout_s``, 400 if the
+            client goes away.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
+            raise HttpError(413, f"A body may have {limit} bytes.", [(b"connection", b"close")])
+    message = await _receive(receive, timeout_s)
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        with anyio.move_on_after(timeout_s) as patience:
+            parts = [body]
+            size = len(body)
+            while message.get("more_body", False):
+                message = await _receive(receive, timeout_s)
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise HttpError(413, f"A body may have {limit} bytes.", [(b"connection", b"close")])
+            body = b"".join(parts)
+        if patience.cancelled_caught:
+            raise HttpError(408, "The body took too long.", [(b"connection", b"close")])
+    return body
+
+
+async def _receive(receive: Receive, timeout_s: float) -> Message:
+    with anyio.move_on_after(timeout_s) as patience:
+        message = await receive()
+    if patience.cancelled_caught:
+        raise HttpError(408, "The body took too long.", [(b"connection", b"close")])
+    if message["type"] == "http.disconnect":
+        raise HttpError(400, "The client went away.")
+    return message
+
+
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has gone; what it may still send is dropped."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Iterable[HeaderPair] = ()) -> None:
+    await _send_whole(send, status, b"application/json", body, headers)
+
+
+async def send_text(send: Send, status: int, text: str, headers: Iterable[HeaderPair] = ()) -> None:
+    await _send_whole(send, status, b"text/plain; charset=utf-8", text.encode(), headers)
+
+
+async def send_empty(send: Send, status: int, headers: Iterable[HeaderPair] = ()) -> None:
+    pairs = [(b"content-length", b"0"), *headers] if status != 204 else list(headers)
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_whole(
+    send: Send, status: int, kind: bytes, body: bytes, headers: Iterable[HeaderPair]
+) -> None:
+    pairs = [
+        (b"content-type", kind),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def start_event_stream(send: Send, headers: Iterable[HeaderPair] = ()) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [*_EVENT_STREAM, *headers]})
+
+
+async def send_chunk(send: Send, data: bytes) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+async def end_event_stream(send: Send, data: bytes = b"") -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": False})
+
+
+def event(data: bytes, event_id: str | None = None) -> bytes:
+    """One event; ``data`` is a single line."""
+    head = f"id: {event_id}\n".encode() if event_id is not None else b""
+    return head + b"event: message\ndata: " + data + b"\n\n"

@@ -1,0 +1,151 @@
+"""Programs as tools: one ``ToolHost`` runs the tools of one agent through its launcher.
+
+A call checks the arguments, starts the program, hands it one JSON line and makes an answer of what it
+writes. Knows no MCP message: names, sessions and notifications are the router's. Async tools run to their
+end here too, within their own limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import anyio
+import orjson
+
+from ploinky.base.errors import NotFoundError, PloinkyError
+from ploinky.base.jsontypes import JsonObject
+from ploinky.channel.client import Channel, ProgramChunk, SpawnRequest
+from ploinky.toolhost.config import ToolConfig, ToolSpec
+from ploinky.toolhost.progress import Progress, StderrReader
+from ploinky.toolhost.results import Ended, ToolResult, failure, tool_result
+from ploinky.toolhost.schemas import ArgumentCheck, fault_text
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_OUTPUT_BYTES = 8 * 1024 * 1024
+MAX_PROGRAMS = 64
+_LIMIT_SLACK_S = 5.0
+
+OnProgress = Callable[[Progress], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ToolPlace:
+    """The agent that tools run in: its key, its paths inside, and how to get its environment."""
+
+    agent: str
+    environment: Callable[[], Awaitable[Mapping[str, str]]]
+    code_path: str = "/code"
+    workspace_path: str = "/code"
+
+
+@dataclass(frozen=True)
+class CallMeta:
+    """What a program may know about its call; never a token."""
+
+    request_id: str | int
+    session_id: str | None
+    caller: str
+    task_id: str | None = None
+
+
+class ToolHost:
+    """The tools of one configuration. ``channel`` gives the agent's present connection, made if need be."""
+
+    def __init__(
+        self, place: ToolPlace, channel: Callable[[], Awaitable[Channel]], config: ToolConfig
+    ) -> None:
+        self._place = place
+        self._channel = channel
+        self._tools = {tool.name: tool for tool in config.tools}
+        self._inputs = {tool.name: ArgumentCheck(tool.input_schema) for tool in config.tools}
+        self._outputs = {
+            tool.name: ArgumentCheck(tool.output_schema)
+            for tool in config.tools
+            if tool.output_schema is not None
+        }
+        self._programs = anyio.CapacityLimiter(MAX_PROGRAMS)
+        self._tasks = anyio.CapacityLimiter(config.max_parallel_tasks)
+
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """In the order of the file."""
+        return tuple(self._tools.values())
+
+    async def call(
+        self, name: str, arguments: JsonObject, meta: CallMeta, on_progress: OnProgress | None = None
+    ) -> ToolResult:
+        """Run one tool to its end. Wrong arguments, a failing program and a limit are answers, not errors.
+
+        Cancelling ends the program's group.
+
+        Raises:
+            NotFoundError: ``TOOL_NOT_FOUND``.
+            PloinkyError: ``CHANNEL_UNREACHABLE`` or ``CHANNEL_LOST``, if the agent is or went away.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            raise NotFoundError("TOOL_NOT_FOUND", f"Agent {self._place.agent!r} has no tool {name!r}.")
+        faults = self._inputs[name].faults(arguments)
+        if faults:
+            return failure(f"Wrong arguments for {name!r}: {fault_text(faults)}")
+        async with self._tasks if tool.is_async else self._programs:
+            return await self._run(tool, arguments, meta, on_progress)
+
+    async def _run(
+        self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, on_progress: OnProgress | None
+    ) -> ToolResult:
+        stderr = StderrReader()
+
+        async def on_output(chunk: ProgramChunk) -> None:
+            if chunk.stream != "stderr":
+                return
+            for progress in stderr.feed(chunk.data):
+                if on_progress is not None:
+                    await on_progress(progress)
+
+        request = spawn_request(tool, self._place, await self._place.environment())
+        line = _input_line(tool, arguments, meta, self._place.agent)
+        channel = await self._channel()
+        try:
+            # The launcher keeps the limit; this deadline is for a launcher that does not.
+            with anyio.fail_after(tool.limit_s + request.grace_s + _LIMIT_SLACK_S):
+                finished = await channel.run(request, stdin=line, on_output=on_output)
+        except TimeoutError:
+            return failure(f"Tool {tool.name!r} ran longer than {tool.limit_s:g} s and its agent is silent.")
+        except PloinkyError as error:
+            if error.code in ("PROGRAM_NOT_FOUND", "PROGRAM_NOT_EXECUTABLE"):
+                return failure(f"Tool {tool.name!r} cannot be started: {error.message}")
+            raise
+        return tool_result(
+            tool, self._outputs.get(tool.name), Ended(finished.exit, finished.stdout, stderr.text)
+        )
+
+
+def spawn_request(tool: ToolSpec, place: ToolPlace, environment: Mapping[str, str]) -> SpawnRequest:
+    """How to start ``tool``: a relative command or folder is taken from the agent's code."""
+    env = {"PATH": DEFAULT_PATH, **environment, **dict(tool.env)}
+    if tool.cwd == "workspace":
+        cwd = place.workspace_path
+    else:
+        cwd = str(PurePosixPath(place.code_path, tool.cwd or ""))
+    return SpawnRequest(
+        argv=(str(PurePosixPath(place.code_path, tool.command)), *tool.args),
+        env=tuple(env.items()),
+        cwd=cwd,
+        timeout_s=tool.limit_s,
+        max_output=MAX_OUTPUT_BYTES,
+    )
+
+
+def _input_line(tool: ToolSpec, arguments: JsonObject, meta: CallMeta, agent: str) -> bytes:
+    metadata: JsonObject = {
+        "agent": agent,
+        "requestId": meta.request_id,
+        "sessionId": meta.session_id,
+        "caller": meta.caller,
+    }
+    if meta.task_id is not None:
+        metadata["taskId"] = meta.task_id
+    return orjson.dumps({"tool": tool.name, "input": arguments, "metadata": metadata}) + b"\n"
