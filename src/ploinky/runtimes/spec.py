@@ -51,11 +51,16 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class Network:
-    """``aliases`` are further DNS names of the agent in the workspace's network."""
+    """How the agent reaches others, over networks that engines make (a sandbox shares the host's).
+
+    ``aliases`` are further DNS names of the agent. ``peers`` are the keys of the agents it may reach by
+    name (those it enables); agents of a workspace that give the same ``name`` reach each other too.
+    """
 
     mode: NetworkMode = NetworkMode.WORKSPACE
     name: str | None = None
     aliases: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""The host's side of a container: its socket folder, its user, its launcher, the host's own address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+
+from ploinky.base.errors import PloinkyError
+from ploinky.channel.client import open_channel
+from ploinky.runtimes.engine_api import is_socket
+from ploinky.runtimes.engine_config import Facts
+from ploinky.runtimes.errors import start_failed
+from ploinky.runtimes.spec import SOCKET_NAME, RunSpec
+
+CONNECT_TIMEOUT_S = 1.0
+FIRST_PAUSE_S = 0.005
+LONGEST_PAUSE_S = 0.1
+NOWHERE = ("192.0.2.1", 9)  # an address for documentation: the route to it is asked, nothing is sent
+
+
+def container_user(spec: RunSpec, facts: Facts) -> str:
+    """``uid:gid`` of everything inside; an image's own choice is overruled.
+
+    The launcher's socket and the workspace's files must be this user's on the host. Rootless engines map
+    uid 0 to this user; a rootful engine that serves another user than root must be told who that is.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if spec.security.user is not None:
+        own, _, group = spec.security.user.partition(":")
+        return f"{own}:{group or own}"
+    return "0:0" if facts.rootless else f"{uid}:{gid}"
+
+
+def hand_over(folder: Path, user: str, facts: Facts) -> None:
+    """Let ``user`` make the launcher's socket in ``folder``, where this process may give it away."""
+    if os.geteuid() == 0 and not facts.rootless:
+        uid, gid = (int(word) for word in user.split(":"))
+        os.chown(folder, uid, gid)
+
+
+def empty(folder: Path) -> None:
+    """Remove what lies in ``folder``; the folder itself belongs to who made the spec."""
+    if not folder.is_dir():
+        return
+    for each in folder.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each, ignore_errors=True)
+        else:
+            each.unlink(missing_ok=True)
+
+
+def launcher_socket(folder: str | None) -> Path | None:
+    """The launcher's socket in the folder that a container reports."""
+    return None if folder is None else Path(folder) / SOCKET_NAME
+
+
+async def ask_launcher_to_end(path: Path, *, grace_s: float) -> None:
+    """Ask the launcher to end what it runs; its silence is no failure, the engine is asked next."""
+    try:
+        with anyio.move_on_after(CONNECT_TIMEOUT_S):
+            async with open_channel(path) as channel:
+                await channel.shutdown(grace_s)
+    except PloinkyError:
+        return
+
+
+async def wait_for_launcher(
+    name: str, path: Path, ended: Callable[[], Awaitable[str | None]], *, timeout_s: float
+) -> None:
+    """Return once the launcher answers. ``ended`` says how the container ended, or None while it runs.
+
+    Raises:
+        PloinkyError: CONTAINER_START_FAILED if it ended, or does not answer in time.
+    """
+    pause_s = FIRST_PAUSE_S
+    with anyio.move_on_after(timeout_s):
+        while True:
+            if await _answers(path):
+                return
+            reason = await ended()
+            if reason is not None:
+                raise start_failed(name, reason)
+            await anyio.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 1.5)
+    raise start_failed(
+        name,
+        f"its launcher does not answer on {path} after {timeout_s:g} s.",
+        hint="See what it printed: ploinky logs",
+    )
+
+
+def outbound_address() -> str:
+    """The host's address on the way out: what a container reaches when no bridge of its own leads home."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(NOWHERE)
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+async def _answers(path: Path) -> bool:
+    if not is_socket(path):
+        return False
+    try:
+        with anyio.move_on_after(CONNECT_TIMEOUT_S):
+            async with open_channel(path):
+                return True
+    except (PloinkyError, OSError):
+        return False
+    return False

@@ -1,0 +1,60 @@
+"""Images: used when present, pulled with progress when missing, never pulled unasked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ploinky.runtimes.engine_api import EngineApi, EngineError
+from ploinky.runtimes.engine_models import PullLine
+from ploinky.runtimes.engine_streams import json_lines
+from ploinky.runtimes.errors import image_not_found
+
+if TYPE_CHECKING:
+    from aiodocker import Docker
+
+SILENCE_S = 300.0
+
+
+async def has_image(api: EngineApi, image: str) -> bool:
+    async def inspect(docker: Docker) -> None:
+        await docker.images.inspect(image)
+
+    try:
+        await api.call(f"the image {image}", inspect)
+    except EngineError as error:
+        if error.missing:
+            return False
+        raise
+    return True
+
+
+async def pull(api: EngineApi, image: str) -> AsyncIterator[str]:
+    """Pull an image; each line says what arrives. A silence of ``SILENCE_S`` ends the pull.
+
+    Raises:
+        NotFoundError: IMAGE_NOT_FOUND with the engine's reason.
+    """
+    yield f"Pulling {image}"
+    reason, last = "", ""
+    try:
+        async with (
+            api.stream("images/create", _reference(image), method="POST", silence_s=SILENCE_S) as body,
+            aclosing(json_lines(body, PullLine)) as lines,
+        ):
+            async for line in lines:
+                reason = line.error or reason
+                if line.text and line.text != last:
+                    last = line.text
+                    yield line.text
+    except EngineError as error:
+        reason = error.reason
+    if not await has_image(api, image):
+        raise image_not_found(image, f"{(reason or 'the pull broke off').strip().rstrip('.')}.")
+
+
+def _reference(image: str) -> dict[str, str]:
+    """The image as the API wants it; without a tag or digest it would pull all tags."""
+    tagged = ":" in image.rsplit("/", 1)[-1] or "@" in image
+    return {"fromImage": image} if tagged else {"fromImage": image, "tag": "latest"}
