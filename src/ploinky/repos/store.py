@@ -258,7 +258,8 @@ class RepoStore:
         )
         async with aclosing(cloning):
             async for line in cloning:
-                yield line
+                if not line.startswith("Cloning into"):  # it would name the temporary folder
+                    yield line
 
     def _added(self, name: str) -> str:
         count = sum(1 for _ in self._repositories().agents_of(name))
