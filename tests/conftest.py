@@ -1,11 +1,31 @@
-"""Settings of every test."""
+"""Settings and fixtures of every test."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import hypothesis
 import pytest
+
+from ploinky.workspace.layout import Layout
+from ploinky.workspace.structure import init_workspace
+
+# a busy machine is slow now and then; that is no failure of the code
+hypothesis.settings.register_profile(
+    "ploinky", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ploinky")
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Asynchronous tests and fixtures run on asyncio, as the product does."""
     return "asyncio"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """A fresh workspace in a temporary folder."""
+    root = tmp_path / "workspace"
+    root.mkdir()
+    return init_workspace(root)

@@ -88,9 +88,11 @@ def safe_join(root: Path, *parts: str) -> Path:
         UsageError: ``PATH_ESCAPES`` if the parts leave the root, by ``..``, an absolute part or a symlink.
     """
     base = root.resolve()
-    joined = base.joinpath(*parts)
-    resolved = joined.resolve()
-    if "\0" in str(joined) or not (resolved == base or base in resolved.parents):
+    try:
+        resolved = base.joinpath(*parts).resolve()
+    except (ValueError, RuntimeError, OSError):
+        resolved = None  # a NUL, a lone surrogate, links in a circle
+    if resolved is None or not (resolved == base or base in resolved.parents):
         raise UsageError(
             "PATH_ESCAPES",
             f"{'/'.join(parts)!r} leads outside {root}.",

@@ -1,12 +1,13 @@
 """Keep secret values out of every text that leaves the program.
 
-A ``Redactor`` knows values, not names, and replaces each value and its base64 and URL-encoded forms.
+A ``Redactor`` knows values, not names, and replaces each value and its base64, URL-encoded and JSON forms.
 Values shorter than four characters are not replaced: they would destroy ordinary text.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 from collections.abc import Iterable
@@ -56,7 +57,8 @@ class RedactingFilter(logging.Filter):
 
 def _forms(value: str) -> set[str]:
     raw = value.encode()
-    forms = {value, quote(value, safe=""), quote_plus(value)}
+    forms = {value, quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
+    forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
         forms.add(encoded.decode())
         forms.add(encoded.decode().rstrip("="))
