@@ -1,10 +1,16 @@
-"""The environment of programs that run in an agent now: shells, tools, hooks."""
+"""The environment of programs that run in an agent now: shells, tools, probes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import anyio.to_thread
+
+from ploinky.channel.client import open_channel
 from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.launching import full_environment
+from ploinky.lifecycle.planner import resolve_agent, socket_folder
+from ploinky.runtimes.spec import SOCKET_NAME
 
 
 async def agent_environment(ctx: LifecycleContext, key: str) -> Mapping[str, str]:
@@ -13,6 +19,12 @@ async def agent_environment(ctx: LifecycleContext, key: str) -> Mapping[str, str
     Below them lies what the image itself sets (PATH, HOME), read from the sandbox.
 
     Raises:
-        NotFoundError: AGENT_NOT_ENABLED. PloinkyError: CHANNEL_UNREACHABLE if it does not run.
+        NotFoundError: AGENT_NOT_ENABLED. NeedsApprovalError: MISSING_SECRETS.
+        PloinkyError: CHANNEL_UNREACHABLE if it does not run; a manifest's errors.
     """
-    raise NotImplementedError
+    entry = ctx.registry.require(key)
+    agent = await anyio.to_thread.run_sync(resolve_agent, ctx, entry)
+    async with open_channel(socket_folder(ctx, key) / SOCKET_NAME) as channel:
+        return await full_environment(
+            channel, agent.environment.values, ctx.layout.work_dir(key).resolve()
+        )

@@ -108,9 +108,10 @@ async def ask_alive(channel: Channel) -> Answer:
     if status.state is LauncherState.SERVING:
         return WELL
     if status.state is LauncherState.RUNNING:
-        if status.uptime_s >= _SETTLED_S:
+        uptime_s = status.uptime_s or 0.0
+        if uptime_s >= _SETTLED_S:
             return WELL
-        await anyio.sleep(_SETTLED_S - status.uptime_s)
+        await anyio.sleep(_SETTLED_S - uptime_s)
         again = await channel.status()
         if again.state is LauncherState.RUNNING and again.main_pid == status.main_pid:
             return WELL

@@ -9,6 +9,7 @@ import anyio.to_thread
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit
 from ploinky.lifecycle.planner import StartPlan
+from ploinky.lifecycle.variables import AGENT_TOKEN
 from ploinky.runtimes.protocol import Sandbox
 from ploinky.wire.events import StateChanged
 from ploinky.workspace.registry import Bind, BoundPort, ProfileConfig, RegistryEntry, not_enabled
@@ -62,7 +63,7 @@ def planned(plan: StartPlan, runtime: str) -> Change:
                 "container_name": spec.name,
                 "profile": plan.config.profile,
                 "profile_config": ProfileConfig(
-                    env=public, secrets_loaded=tuple(sorted(environment.secret_names))
+                    env=public, secrets_loaded=tuple(sorted(environment.secret_names - {AGENT_TOKEN}))
                 ),
                 "binds": tuple(
                     Bind(source=str(mount.source), target=mount.target, ro=mount.read_only)

@@ -1,12 +1,50 @@
-"""One agent's start: the twelve steps in order, or the short way when nothing changed."""
+"""One agent's start: the twelve steps in order, or the short way when nothing changed.
+
+The steps write down where they are (``journal``) before they begin, so that whatever kills them, the next
+command goes on or cleans up. Nothing is created before everything was checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
+import anyio
+
+from ploinky.base.errors import PloinkyError
+from ploinky.base.redaction import Redactor
+from ploinky.channel.client import open_channel
 from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.emitting import Emit, as_events
+from ploinky.lifecycle.failures import trust_required
+from ploinky.lifecycle.hooks import HookRun, run_container_hook, run_host_hook, start_mark
+from ploinky.lifecycle.installing import Installer
+from ploinky.lifecycle.journal import JournalFile, agent_lock, is_locked, new_start_id
+from ploinky.lifecycle.launching import ReadyWait, base_environment, is_launched, launch
+from ploinky.lifecycle.mounts import make_folders, make_mount_points
 from ploinky.lifecycle.options import StartOptions
-from ploinky.wire.events import Event
+from ploinky.lifecycle.planner import StartPlan, plan_agent
+from ploinky.lifecycle.records import bound, change_entry, made, move, planned
+from ploinky.lifecycle.recovery import recover
+from ploinky.lifecycle.registries import registry_access
+from ploinky.lifecycle.steps import Step
+from ploinky.lifecycle.transcript import Transcript, start_log
+from ploinky.lifecycle.variables import merged_environment
+from ploinky.manifest.values import HookName, RunMode
+from ploinky.runtimes.protocol import Sandbox, SandboxState
+from ploinky.runtimes.spec import LABEL_DIGEST
+from ploinky.wire.events import Event, Notice, Progress, StepDone, StepStarted
+from ploinky.workspace.links import make_links
+from ploinky.workspace.registry import RegistryEntry
+from ploinky.workspace.states import AgentState, Desired
+from ploinky.workspace.structure import init_workspace
+
+UNCHANGED = "unchanged"
+_CLEANUP_S = 30.0
+_FAILED_STOP_GRACE_S = 2.0
+_MADE_BY_STEPS = range(Step.CREATE, Step.LAUNCH)
+Work = Callable[[], Awaitable[str | None]]
 
 
 def start_agent(
@@ -20,4 +58,262 @@ def start_agent(
         PloinkyError: after the state FAILED was recorded, and nothing half-made is left running.
         NeedsApprovalError: MISSING_SECRETS or TRUST_REQUIRED; nothing was created.
     """
-    raise NotImplementedError
+    return as_events(partial(start, ctx, key, options or StartOptions()))
+
+
+async def start(ctx: LifecycleContext, key: str, options: StartOptions, emit: Emit) -> None:
+    """What ``start_agent`` does, telling it to ``emit``."""
+    ctx.registry.require(key)
+    if is_locked(ctx.layout, key):
+        await emit(Notice(message=f"Another command works on '{key}'; waiting for it.", agent=key))
+    async with agent_lock(ctx.layout, key, timeout_s=options.lock_timeout_s):
+        await recover(ctx, key, emit)
+        await _Start(ctx, key, options, emit).run()
+
+
+class _Start:
+    """One start, its lock held. ``_step`` is the step it is in, for the clean-up after a failure."""
+
+    def __init__(self, ctx: LifecycleContext, key: str, options: StartOptions, emit: Emit) -> None:
+        self._ctx = ctx
+        self._key = key
+        self._options = options
+        self._emit = emit
+        self._id = new_start_id()
+        self._journal = JournalFile(ctx.layout, key)
+        self._redactor = Redactor()
+        self._transcript = Transcript(start_log(ctx.layout, key), key, self._redactor, emit)
+        self._step = Step.STRUCTURE
+        self._name = ""
+        self._plan: StartPlan | None = None
+        self._sandbox: Sandbox | None = None
+        self._was_running = False
+        self._unchanged = False
+
+    async def run(self) -> None:
+        try:
+            await self._step_of(Step.STRUCTURE, self._make_structure)
+            await self._step_of(Step.LINKS, self._link_and_check)
+            if self._unchanged:
+                await self._start_again()
+            else:
+                await self._make_anew()
+        except BaseException as error:
+            await self._clean_up(error)
+            raise
+        self._journal.clear()
+
+    @property
+    def plan(self) -> StartPlan:
+        assert self._plan is not None, "the plan is made in step 2"
+        return self._plan
+
+    async def _step_of(self, step: Step, work: Work) -> None:
+        self._step = step
+        self._journal.note(self._id, self._name, step)
+        where, name = step.where, step.title
+        await self._emit(StepStarted(agent=self._key, step=step, name=name, where=where))
+        began = time.monotonic()
+        skipped = await work()
+        seconds = round(time.monotonic() - began, 4)
+        await self._emit(StepDone(agent=self._key, step=step, name=name, seconds=seconds, skipped=skipped))
+
+    async def _skip(self, *steps: Step) -> None:
+        for step in steps:
+            await self._emit(
+                StepDone(agent=self._key, step=step, name=step.title, seconds=0.0, skipped=UNCHANGED)
+            )
+
+    # steps 1 and 2: nothing is made in the engine
+
+    async def _make_structure(self) -> str | None:
+        init_workspace(self._ctx.layout.root)
+        self._ctx.layout.work_dir(self._key).mkdir(parents=True, exist_ok=True)
+        return None
+
+    async def _link_and_check(self) -> str | None:
+        entry = self._ctx.registry.require(self._key)
+        await self._link(entry)
+        plan = await anyio.to_thread.run_sync(plan_agent, self._ctx, entry)
+        self._plan, self._name = plan, plan.spec.name
+        self._redactor = plan.environment.redactor()
+        self._transcript = Transcript(
+            start_log(self._ctx.layout, self._key), self._key, self._redactor, self._emit
+        )
+        for message in plan.notices:
+            await self._emit(Notice(message=message, agent=self._key))
+        self._sandbox = await self._ctx.runtime.inspect(self._name)
+        self._was_running = self._sandbox is not None and self._sandbox.state is SandboxState.RUNNING
+        self._unchanged = await self._is_unchanged()
+        await self._check_trust()
+        make_folders(self._ctx.layout, plan.place, plan.config, plan.seen)
+        make_mount_points(plan.seen)
+        if not (self._was_running and self._unchanged):
+            await self._host_hook(HookName.HOSTHOOK_PREINSTALL)
+        return None
+
+    async def _link(self, entry: RegistryEntry) -> None:
+        layout = self._ctx.layout
+        outside = entry.run_mode is RunMode.DEVEL and not (
+            layout.agent_source(entry.repo_name, entry.agent_name).is_dir()
+        )
+        for message in [] if outside else make_links(layout, entry):
+            await self._emit(Notice(level="warning", message=message, agent=self._key))
+
+    async def _check_trust(self) -> None:
+        """Ask before anything of the repository runs on the host; remembered with its commit."""
+        hooks = [name.value for name in self.plan.config.hooks if name.on_host]
+        if not hooks:
+            return
+        location = self.plan.location
+        inside = self._ctx.layout.repo(location.repo).resolve() in location.folder.resolve().parents
+        if inside and await self._ctx.repos.is_trusted(location.repo):
+            return
+        if not self._options.trust:
+            raise trust_required(self._key, location.repo, hooks)
+        if inside:
+            await self._ctx.repos.trust(location.repo)
+
+    # the two ways
+
+    async def _is_unchanged(self) -> bool:
+        entry, plan = self._ctx.registry.require(self._key), self.plan
+        return (
+            not self._options.recreate
+            and self._sandbox is not None
+            and self._sandbox.labels.get(LABEL_DIGEST) == plan.spec.digest
+            and entry.install_digest == plan.install_digest
+            and await anyio.to_thread.run_sync(lambda: plan.dependencies.satisfied)
+        )
+
+    async def _start_again(self) -> None:
+        """The sandbox is as the plan wants it, its installs ran: start it if it does not run, launch."""
+        if self._was_running:
+            async with open_channel(self.plan.spec.socket_path) as channel:
+                launched = await is_launched(channel)
+            if launched and self._ctx.registry.require(self._key).state is AgentState.RUNNING:
+                await self._want_running()
+                await self._skip(*(step for step in Step if step > Step.LINKS))
+                return
+        await self._want_running()
+        await move(self._ctx, self._key, AgentState.STARTING, "start", emit=self._emit)
+        await self._skip(Step.CREATE, Step.AFTER_CREATION)
+        await self._step_of(Step.BOOT, self._boot)
+        await self._skip(*(step for step in Step if Step.BOOT < step < Step.LAUNCH))
+        await self._step_of(Step.LAUNCH, self._launch)
+
+    async def _make_anew(self) -> None:
+        await self._step_of(Step.CREATE, self._create)
+        await self._step_of(Step.AFTER_CREATION, partial(self._host_hook, HookName.HOSTHOOK_AFTERCREATION))
+        await move(self._ctx, self._key, AgentState.STARTING, "created", emit=self._emit)
+        await self._step_of(Step.BOOT, self._boot)
+        await self._install()
+        await self._step_of(
+            Step.HOST_POSTINSTALL, partial(self._host_hook, HookName.HOSTHOOK_POSTINSTALL)
+        )
+        await change_entry(self._ctx, self._key, made(None, self.plan.install_digest))
+        await self._step_of(Step.LAUNCH, self._launch)
+
+    # steps 3 to 12
+
+    async def _create(self) -> str | None:
+        ctx, plan = self._ctx, self.plan
+        await self._want_running()
+        await change_entry(ctx, self._key, made(None, None))
+        if self._sandbox is not None:
+            await self._emit(Notice(message=f"'{self._key}' has changed and is made anew.", agent=self._key))
+            await ctx.runtime.stop(self._name, grace_s=_FAILED_STOP_GRACE_S)
+            await ctx.runtime.remove(self._name)
+        if ctx.registry.require(self._key).state is AgentState.RUNNING:
+            await move(ctx, self._key, AgentState.STOPPED, "made anew", emit=self._emit)
+        await move(ctx, self._key, AgentState.CREATING, "start", emit=self._emit)
+        await change_entry(ctx, self._key, planned(plan, ctx.runtime.kind))
+        plan.spec.socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async for line in ctx.runtime.create(plan.spec):
+            text = self._redactor.scrub(line)
+            await self._emit(Progress(label=f"{self._key}: {plan.spec.image}", message=text))
+        self._sandbox = await ctx.runtime.inspect(self._name)
+        await change_entry(ctx, self._key, made(self._sandbox, None))
+        return None
+
+    async def _boot(self) -> str | None:
+        await self._ctx.runtime.start(self._name)
+        return "runs already" if self._was_running and self._unchanged else None
+
+    async def _install(self) -> None:
+        """Steps 6 to 10, over one connection: losing it ends whatever runs."""
+        plan = self.plan
+        work_dir = self._ctx.layout.work_dir(self._key).resolve()
+        async with open_channel(plan.spec.socket_path) as channel:
+            base = await base_environment(channel)
+            installer = Installer(
+                dependencies=plan.dependencies,
+                channel=channel,
+                environment=merged_environment(base, plan.platform, work_dir),
+                access=registry_access(self._ctx.environ),
+                transcript=self._transcript,
+                timeout_s=self._options.install_timeout_s,
+            )
+            await self._step_of(Step.CORE_DEPENDENCIES, installer.install_core)
+            await self._step_of(Step.AGENT_DEPENDENCIES, installer.install_own)
+            environment = merged_environment(base, plan.environment.values, work_dir)
+            for step, hook in (
+                (Step.PREINSTALL, HookName.PREINSTALL),
+                (Step.INSTALL, HookName.INSTALL),
+                (Step.POSTINSTALL, HookName.POSTINSTALL),
+            ):
+                await self._step_of(
+                    step, partial(run_container_hook, self._hook_run, hook, channel, environment)
+                )
+
+    async def _launch(self) -> str | None:
+        async with open_channel(self.plan.spec.socket_path) as channel:
+            if not await is_launched(channel):
+                await launch(self._ctx, self.plan, channel)
+            wait = ReadyWait(self._ctx, self.plan, self._redactor, self._options.timeout_s)
+            await wait.run(channel)
+        sandbox = await self._ctx.runtime.inspect(self._name)
+        if sandbox is not None:
+            await change_entry(self._ctx, self._key, bound(sandbox))
+        await move(self._ctx, self._key, AgentState.RUNNING, "ready", emit=self._emit)
+        return None
+
+    # what steps share
+
+    @property
+    def _hook_run(self) -> HookRun:
+        return HookRun(self.plan, self._transcript, self._redactor, self._options.hook_timeout_s)
+
+    async def _host_hook(self, name: HookName) -> str | None:
+        sandbox = self._sandbox
+        facts = {
+            "PLOINKY_CONTAINER_NAME": self._name,
+            "PLOINKY_CONTAINER_ID": sandbox.id if sandbox is not None else "",
+            **start_mark(self._id),
+        }
+        return await run_host_hook(
+            self._hook_run, name, repos=self._ctx.layout.repos, ambient=self._ctx.environ, facts=facts
+        )
+
+    async def _want_running(self) -> None:
+        def change(entry: RegistryEntry) -> RegistryEntry:
+            return entry.model_copy(update={"desired": Desired.RUNNING})
+
+        await change_entry(self._ctx, self._key, change)
+
+    async def _clean_up(self, error: BaseException) -> None:
+        """Leave nothing half-made: what steps 3 to 11 made is removed, what step 12 started is stopped."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEANUP_S):
+            if self._step in _MADE_BY_STEPS and not self._unchanged:
+                await self._ctx.runtime.remove(self._name)
+            elif self._step >= Step.BOOT:
+                await self._ctx.runtime.stop(self._name, grace_s=_FAILED_STOP_GRACE_S)
+            if self._step > Step.LINKS or not self._was_running:
+                await move(self._ctx, self._key, AgentState.FAILED, _reason(error), emit=None)
+            self._journal.clear()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, PloinkyError):
+        return error.message.splitlines()[0]
+    return "the start was interrupted" if not isinstance(error, Exception) else "an unexpected error"

@@ -3,17 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.emitting import Emit, as_events
+from ploinky.lifecycle.journal import agent_lock
 from ploinky.lifecycle.options import STOP_GRACE_S
+from ploinky.lifecycle.planner import sandbox_name, socket_folder
+from ploinky.lifecycle.records import change_entry, move
+from ploinky.lifecycle.recovery import recover
+from ploinky.runtimes.protocol import SandboxState
 from ploinky.wire.events import Event
+from ploinky.workspace.registry import RegistryEntry
+from ploinky.workspace.states import AgentState, Desired
+
+LOCK_TIMEOUT_S = 60.0
 
 
 def stop_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S) -> AsyncIterator[Event]:
-    """Stop the agent and record that it should stay stopped; no-op for one that does not run."""
-    raise NotImplementedError
+    """Stop the agent and record that it should stay stopped; no-op for one that does not run.
+
+    Raises:
+        NotFoundError: AGENT_NOT_ENABLED. DeadlineError: AGENT_BUSY.
+    """
+    return as_events(partial(stop, ctx, key, grace_s))
 
 
 def remove_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S) -> AsyncIterator[Event]:
-    """Stop the agent and remove its sandbox with all that was made for it; it stays enabled."""
-    raise NotImplementedError
+    """Stop the agent and remove its sandbox with all that was made for it; it stays enabled.
+
+    Raises:
+        NotFoundError: AGENT_NOT_ENABLED. DeadlineError: AGENT_BUSY.
+    """
+    return as_events(partial(remove, ctx, key, grace_s))
+
+
+async def stop(ctx: LifecycleContext, key: str, grace_s: float, emit: Emit) -> None:
+    """What ``stop_agent`` does."""
+    await _want_stopped(ctx, key)
+    async with agent_lock(ctx.layout, key, timeout_s=LOCK_TIMEOUT_S):
+        await recover(ctx, key, emit)
+        await _stop_sandbox(ctx, key, grace_s)
+        entry = await _want_stopped(ctx, key)
+        if entry.state not in (AgentState.ENABLED, AgentState.STOPPED):
+            await move(ctx, key, AgentState.STOPPED, "stopped", emit=emit)
+
+
+async def remove(ctx: LifecycleContext, key: str, grace_s: float, emit: Emit) -> None:
+    """What ``remove_agent`` does."""
+    await _want_stopped(ctx, key)
+    async with agent_lock(ctx.layout, key, timeout_s=LOCK_TIMEOUT_S):
+        await remove_locked(ctx, key, grace_s, emit)
+
+
+async def remove_locked(ctx: LifecycleContext, key: str, grace_s: float, emit: Emit | None) -> None:
+    """Remove the agent's sandbox; the agent's lock is held by the caller."""
+    await recover(ctx, key, emit)
+    name = await _stop_sandbox(ctx, key, grace_s)
+    await ctx.runtime.remove(name)
+    folder = socket_folder(ctx, key)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+    def forget(entry: RegistryEntry) -> RegistryEntry:
+        nothing: dict[str, object] = {
+            "container_id": None,
+            "install_digest": None,
+            "spec_digest": None,
+            "ports": (),
+            "desired": Desired.STOPPED,
+        }
+        return entry.model_copy(update=nothing)
+
+    await change_entry(ctx, key, forget)
+    await move(ctx, key, AgentState.ENABLED, "removed", emit=emit)
+
+
+async def _stop_sandbox(ctx: LifecycleContext, key: str, grace_s: float) -> str:
+    """Stop whatever runs under the agent's name; the name."""
+    name = sandbox_name(ctx, ctx.registry.require(key))
+    sandbox = await ctx.runtime.inspect(name)
+    if sandbox is not None and sandbox.state is SandboxState.RUNNING:
+        await ctx.runtime.stop(name, grace_s=grace_s)
+    return name
+
+
+async def _want_stopped(ctx: LifecycleContext, key: str) -> RegistryEntry:
+    """Written before the lock is waited for, so that nobody restarts what is about to be stopped."""
+
+    def change(entry: RegistryEntry) -> RegistryEntry:
+        return entry.model_copy(update={"desired": Desired.STOPPED})
+
+    return await change_entry(ctx, key, change)
