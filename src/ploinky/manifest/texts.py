@@ -19,7 +19,7 @@ _TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"@[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 _IMAGE = re.compile(rf"(?P<name>(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*)(?:{_TAG})?(?:{_DIGEST})?\Z")
 _LONGEST_IMAGE = 255
-_MEMORY = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[kmgt]?)(?:i?b)?\Z", re.IGNORECASE)
+_MEMORY = re.compile(r"(?P<number>[0-9]{1,19}(?:\.[0-9]{1,19})?)\s*(?:(?P<unit>[kmgt])i?)?b?\Z", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _LEAST_MEMORY = 1024 * 1024
 _USER = re.compile(r"(?:[0-9]+|[a-z_][a-z0-9_-]{0,31})(?::(?:[0-9]+|[a-z_][a-z0-9_-]{0,31}))?\Z")
@@ -55,7 +55,7 @@ def parse_memory(value: str | int) -> int:
         UsageError: ``BAD_MEMORY``.
     """
     match = _MEMORY.match(str(value).strip())
-    size = int(float(match["number"]) * 1024 ** _POWERS[match["unit"].lower()]) if match else 0
+    size = int(float(match["number"]) * 1024 ** _POWERS[(match["unit"] or "").lower()]) if match else 0
     if size < _LEAST_MEMORY or size >= 2**63:
         raise UsageError(
             "BAD_MEMORY",
