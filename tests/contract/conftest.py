@@ -35,8 +35,8 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in ENGINES])
-async def engine(request: pytest.FixtureRequest, short_folder: Path) -> AsyncIterator[EngineUnderTest]:
-    """An engine that is found without any sandbox of a test, and is left so."""
+def engine_module(request: pytest.FixtureRequest) -> EngineModule:
+    """The module of an engine that can be tested here."""
     name = ENGINES[request.param]
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"no module {name}")
@@ -46,12 +46,17 @@ async def engine(request: pytest.FixtureRequest, short_folder: Path) -> AsyncIte
         if request.param in os.environ.get("PLOINKY_TEST_ENGINES", "").split(","):
             pytest.fail(f"{request.param} was asked for and cannot be used: {reason}")
         pytest.skip(reason)
-    async with module.engine(short_folder) as under_test:
+    return module
+
+
+@pytest.fixture
+async def engine(engine_module: EngineModule, short_folder: Path) -> AsyncIterator[EngineUnderTest]:
+    """An engine that is found without any sandbox of a test, and is left so."""
+    async with engine_module.engine(short_folder) as under_test:
         yield under_test
         runtime = under_test.open_runtime()
-        with anyio.move_on_after(60):
+        with anyio.fail_after(60):
             for each in under_test.names:
-                await runtime.stop(each, grace_s=0)
                 await runtime.remove(each)
         await runtime.aclose()
 

@@ -63,7 +63,11 @@ class EngineUnderTest:
 
 
 class EngineModule(Protocol):
-    """The two functions of a module named in ``ENGINES``."""
+    """The two functions of a module named in ``ENGINES``.
+
+    ``unusable`` is called outside any event loop; ``events`` of its runtimes must tell of everything from
+    the moment of the call on, even when the first event is awaited later.
+    """
 
     def unusable(self) -> str | None:
         """Why this engine cannot be tested here, or None."""
