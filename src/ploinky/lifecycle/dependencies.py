@@ -23,6 +23,8 @@ from ploinky.workspace.layout import Layout
 
 NODE_FOLDER = "node_modules"
 VENV_FOLDER = "venv"
+_CACHE_FOLDER = ".cache"
+_MARKER_SUFFIX = ".deps.hash"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Dependencies:
 
     agent: str
     work_dir: Path
-    cache: Path
+    marker: Path
     node: NodePackages | None
     python: PythonPackages | None
     key: str = field(default="")
@@ -39,10 +41,6 @@ class Dependencies:
     @property
     def wanted(self) -> bool:
         return self.node is not None or self.python is not None
-
-    @property
-    def marker(self) -> Path:
-        return self.cache / f"{self.agent}.deps.hash"
 
     @property
     def satisfied(self) -> bool:
@@ -66,7 +64,7 @@ class Dependencies:
             shutil.rmtree(self.work_dir / VENV_FOLDER, ignore_errors=True)
 
     def finish(self) -> None:
-        self.cache.mkdir(parents=True, exist_ok=True)
+        self.marker.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.marker, f"{self.key}\n".encode())
 
     def forget(self) -> None:
@@ -96,7 +94,12 @@ def find_dependencies(
     system = read_text(Path("/etc/os-release")) or ""
     facts = [parts, image, runtime, platform.machine(), system]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest() if parts else ""
-    return Dependencies(key, layout.work_dir(key), layout.agents / ".cache", node, python, digest)
+    return Dependencies(key, layout.work_dir(key), find_marker(layout, key), node, python, digest)
+
+
+def find_marker(layout: Layout, key: str) -> Path:
+    """Where it is noted what was installed for an agent."""
+    return layout.agents / _CACHE_FOLDER / f"{key}{_MARKER_SUFFIX}"
 
 
 def code_folder(folder: Path) -> Path:

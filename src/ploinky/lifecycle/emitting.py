@@ -62,5 +62,5 @@ async def _run(
     async with send:
         try:
             await work(emit)
-        except Exception as error:  # noqa: BLE001 (raised again by the iterator, whole)
+        except Exception as error:
             failures.append(error)

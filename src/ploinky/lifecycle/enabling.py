@@ -1,29 +1,230 @@
-"""Enable and disable: registry entries, working folders and links."""
+"""Enable and disable: registry entries, working folders and links.
+
+Enabling an agent enables what its manifest's ``enable`` names, too. Nothing is cloned: a repository that
+is missing is named with the command that adds it.
+"""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio.to_thread
+
+from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
+from ploinky.base.files import safe_join
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.manifest import AgentRef
+from ploinky.lifecycle.dependencies import find_marker
+from ploinky.lifecycle.journal import agent_lock
+from ploinky.lifecycle.mounts import remove_mount_points
+from ploinky.lifecycle.options import STOP_GRACE_S
+from ploinky.lifecycle.planner import locate, sandbox_name
+from ploinky.lifecycle.stopping import LOCK_TIMEOUT_S, remove_locked
+from ploinky.manifest.effective import effective
+from ploinky.manifest.graph import Edge, plan_waves
+from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
+from ploinky.repos.find import AgentLocation
+from ploinky.workspace.links import make_links, remove_links
 from ploinky.workspace.registry import RegistryEntry
+from ploinky.workspace.states import AgentState
+from ploinky.workspace.structure import init_workspace
+
+_SAME = ("agent_name", "repo_name", "run_mode", "project_path")
+
+
+@dataclass
+class _Closure:
+    """What enabling one agent takes along. ``entries`` are in the order in which they were met."""
+
+    entries: dict[str, RegistryEntry] = field(default_factory=dict)
+    edges: dict[str, tuple[Edge, ...]] = field(default_factory=dict)
+    repos: set[str] = field(default_factory=set)
 
 
 async def enable_agent(ctx: LifecycleContext, ref: AgentRef) -> list[RegistryEntry]:
     """Enable the agent and everything its manifest's ``enable`` names, dependencies first.
 
     Returns the entries of the whole closure, the asked-for agent's last; those that were enabled before
-    with the same reference are returned as they are. Nothing is written unless all can be enabled.
+    with the same reference are returned as they are. No entry is written unless all can be enabled.
 
     Raises:
         NotFoundError: AGENT_NOT_FOUND, or REPO_NOT_INSTALLED with the ``ploinky add repo`` command.
-        PloinkyError: a manifest's errors, DEPENDENCY_CYCLE, ALIAS_IN_USE.
+        UsageError: ALREADY_ENABLED if the key names another agent, or this one in another mode that has
+            a sandbox; AMBIGUOUS_AGENT.
+        PloinkyError: a manifest's errors, DEPENDENCY_CYCLE.
     """
-    raise NotImplementedError
+    init_workspace(ctx.layout.root)
+    closure = await anyio.to_thread.run_sync(_closure_of, ctx, ref)
+    waves = plan_waves(closure.edges)
+    known = ctx.registry.read()
+    for key, entry in closure.entries.items():
+        former = known.get(key)
+        if former is not None and not _is_same(former, entry):
+            if key == ref.key:
+                await _require_replaceable(ctx, former)
+            else:
+                closure.entries[key] = former
+    ordered = [closure.entries[key] for wave in waves for key in wave if key != ref.key]
+    ordered.append(closure.entries[ref.key])
+    stored = await anyio.to_thread.run_sync(_store, ctx, ordered, ref.key)
+    for entry in stored:
+        ctx.layout.work_dir(entry.key).mkdir(parents=True, exist_ok=True)
+        if ctx.layout.agent_source(entry.repo_name, entry.agent_name).is_dir():
+            make_links(ctx.layout, entry)
+    return stored
 
 
 async def disable_agent(ctx: LifecycleContext, key: str, *, purge: bool = False) -> None:
     """Stop and remove the agent's sandbox, its links and its entry; with ``purge`` its working folder too.
 
     Raises:
-        NotFoundError: AGENT_NOT_ENABLED.
+        NotFoundError: AGENT_NOT_ENABLED. DeadlineError: AGENT_BUSY.
     """
-    raise NotImplementedError
+    ctx.registry.require(key)
+    async with agent_lock(ctx.layout, key, timeout_s=LOCK_TIMEOUT_S):
+        await remove_locked(ctx, key, STOP_GRACE_S, None)
+        entry = ctx.registry.require(key)
+        remove_links(ctx.layout, key)
+        await anyio.to_thread.run_sync(_remove_points, ctx, entry)
+        ctx.registry.remove(key)
+        if purge:
+            find_marker(ctx.layout, key).unlink(missing_ok=True)
+            work_dir = ctx.layout.work_dir(key)
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(work_dir, ignore_errors=True))
+
+
+def _closure_of(ctx: LifecycleContext, ref: AgentRef) -> _Closure:
+    closure = _Closure()
+    pending: list[tuple[AgentRef, str | None, Mapping[str, str]]] = [(ref, None, {})]
+    while pending:
+        wanted, enabled_by, addresses = pending.pop(0)
+        if wanted.key in closure.entries:
+            continue
+        location, project = _locate(ctx, wanted, addresses, trusted=enabled_by is None)
+        manifest = ctx.repos.read_manifest(location)
+        config = effective(manifest, ctx.profile.name, agent=wanted.key)
+        entry = _entry(ctx, wanted, location, project, config)
+        closure.entries[wanted.key] = entry.model_copy(update={"enabled_by": enabled_by})
+        closure.edges[wanted.key] = tuple(Edge(each.key, not each.no_wait) for each in config.enable)
+        _enable_repos(ctx, config)
+        addresses = {name: source.url for name, source in config.repos.items()}
+        pending += [(each, wanted.key, addresses) for each in config.enable]
+    return closure
+
+
+def _enable_repos(ctx: LifecycleContext, config: EffectiveConfig) -> None:
+    """Let the repositories that a manifest names count, as far as they are installed."""
+    installed, enabled = ctx.repos.installed(), ctx.repos.enabled()
+    for name in config.repos:
+        if name in installed and name not in enabled:
+            ctx.repos.enable(name)
+
+
+def _locate(
+    ctx: LifecycleContext, ref: AgentRef, addresses: Mapping[str, str], *, trusted: bool
+) -> tuple[AgentLocation, Path]:
+    """Where the agent lies, and its project path. ``trusted``: a person wrote the reference."""
+    if ref.run_mode is RunMode.DEVEL:
+        location = _locate_devel(ctx, ref, trusted=trusted)
+        return location, location.folder
+    try:
+        location = ctx.repos.find_agent(ref)
+    except NotFoundError as error:
+        missing = [name for name in addresses if name not in ctx.repos.installed()]
+        if not missing:
+            raise
+        raise _repos_missing(ref, {name: addresses[name] for name in missing}) from error
+    project = ctx.layout.root if ref.run_mode is RunMode.GLOBAL else ctx.layout.work_dir(ref.key)
+    return location, project
+
+
+def _locate_devel(ctx: LifecycleContext, ref: AgentRef, *, trusted: bool) -> AgentLocation:
+    """In devel mode the agent's own source is its project: a repository's, or a folder's."""
+    where = ref.devel_repo or ref.repo or ""
+    if "/" not in where:
+        return ctx.repos.find_agent(AgentRef(agent=ref.agent, repo=where))
+    base = (ctx.layout.root / where).resolve() if trusted else safe_join(ctx.layout.root, where)
+    for folder in (base / ref.agent, base):
+        if (folder / "manifest.json").is_file():
+            return AgentLocation(ref.repo or "local", ref.agent, folder)
+    raise NotFoundError(
+        "AGENT_NOT_FOUND",
+        f"There is no manifest.json in {base} or {base / ref.agent}.",
+        hint="Give the folder that holds the agent's manifest.json.",
+        details={"agent": ref.agent},
+    )
+
+
+def _entry(
+    ctx: LifecycleContext, ref: AgentRef, location: AgentLocation, project: Path, config: EffectiveConfig
+) -> RegistryEntry:
+    return RegistryEntry(
+        agent_name=location.agent,
+        repo_name=location.repo,
+        alias=ref.alias,
+        container_image=config.image,
+        container_name=ctx.layout.container_name(location.repo, ref.key, project),
+        project_path=str(project),
+        run_mode=ref.run_mode,
+        state=AgentState.ENABLED,
+    )
+
+
+def _is_same(former: RegistryEntry, entry: RegistryEntry) -> bool:
+    return all(getattr(former, name) == getattr(entry, name) for name in _SAME)
+
+
+async def _require_replaceable(ctx: LifecycleContext, former: RegistryEntry) -> None:
+    if await ctx.runtime.inspect(sandbox_name(ctx, former)) is not None:
+        shown = f"{former.repo_name}/{former.agent_name}"
+        raise UsageError(
+            "ALREADY_ENABLED",
+            f"'{former.key}' is enabled already: {shown} in {former.run_mode.value} mode, with a sandbox.",
+            hint=f"Disable it first (ploinky disable agent {former.key}) or enable under another name: "
+            f"ploinky enable agent {shown} as NAME",
+            details={"agent": former.key},
+        )
+
+
+def _store(ctx: LifecycleContext, ordered: list[RegistryEntry], asked: str) -> list[RegistryEntry]:
+    def change(entries: dict[str, RegistryEntry]) -> list[RegistryEntry]:
+        order = max((entry.order for entry in entries.values()), default=0)
+        stored = []
+        for entry in ordered:
+            former = entries.get(entry.key)
+            if former is None or not _is_same(former, entry):
+                order += 1
+                entries[entry.key] = entry.model_copy(update={"order": order}).moved_to(
+                    AgentState.ENABLED, "enabled"
+                )
+            elif entry.key == asked and former.enabled_by is not None:
+                # asked for by a person now, so it stays when the other agent goes
+                entries[entry.key] = former.model_copy(update={"enabled_by": None})
+            stored.append(entries[entry.key])
+        return stored
+
+    return ctx.registry.update(change)
+
+
+def _remove_points(ctx: LifecycleContext, entry: RegistryEntry) -> None:
+    """Remove the empty mount points in the source, unless another agent of the same source needs them."""
+    others = [each for each in ctx.registry.read().values() if each.key != entry.key]
+    if any((each.repo_name, each.agent_name) == (entry.repo_name, entry.agent_name) for each in others):
+        return
+    try:
+        folder = locate(ctx, entry).folder
+    except PloinkyError:
+        return  # the source is gone, and its mount points with it
+    remove_mount_points(folder)
+
+
+def _repos_missing(ref: AgentRef, addresses: Mapping[str, str]) -> NotFoundError:
+    commands = "\n".join(f"    ploinky add repo {name} {url}" for name, url in addresses.items())
+    return NotFoundError(
+        "REPO_NOT_INSTALLED",
+        f"Agent '{ref.agent}' is in no installed repository.",
+        hint=f"The manifest that asks for it names these repositories; add them:\n{commands}",
+        details={"agent": ref.agent, "repos": ", ".join(addresses)},
+    )

@@ -25,6 +25,4 @@ async def agent_environment(ctx: LifecycleContext, key: str) -> Mapping[str, str
     entry = ctx.registry.require(key)
     agent = await anyio.to_thread.run_sync(resolve_agent, ctx, entry)
     async with open_channel(socket_folder(ctx, key) / SOCKET_NAME) as channel:
-        return await full_environment(
-            channel, agent.environment.values, ctx.layout.work_dir(key).resolve()
-        )
+        return await full_environment(channel, agent.environment.values, ctx.layout.work_dir(key).resolve())

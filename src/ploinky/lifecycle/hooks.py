@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ploinky.base.redaction import Redactor
-from ploinky.channel.client import Channel, Exit, ProgramChunk, SpawnRequest
+from ploinky.channel.client import Channel
+from ploinky.channel.model import Exit, ProgramChunk, SpawnRequest
 from ploinky.lifecycle.failures import Ending, hook_failed
 from ploinky.lifecycle.host_programs import HostExit, run_host_program
 from ploinky.lifecycle.journal import START_MARK

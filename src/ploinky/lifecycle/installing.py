@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import anyio
 
 from ploinky.base.files import write_atomic
-from ploinky.channel.client import Channel, SpawnRequest
+from ploinky.channel.client import Channel
+from ploinky.channel.model import SpawnRequest
 from ploinky.lifecycle.dependencies import Dependencies
 from ploinky.lifecycle.failures import Ending, install_failed
 from ploinky.lifecycle.hooks import described, run_streamed

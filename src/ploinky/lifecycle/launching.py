@@ -11,7 +11,8 @@ import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.redaction import Redactor
-from ploinky.channel.client import Channel, LauncherState
+from ploinky.channel.client import Channel
+from ploinky.channel.model import LauncherState
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.failures import keeps_ending, not_ready
 from ploinky.lifecycle.planner import StartPlan
@@ -108,5 +109,3 @@ class ReadyWait:
             text = b"".join(chunks).decode("utf-8", "replace")
             lines.extend(self.redactor.scrub(text).splitlines())
         return tuple(lines)
-
-

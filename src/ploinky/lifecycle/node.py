@@ -115,9 +115,7 @@ def node_packages(
     )
 
 
-def _core(
-    workspace_base: Path, own: PackageFile, wanted: Mapping[str, str], code: Path
-) -> Mapping[str, str]:
+def _core(workspace_base: Path, own: PackageFile, wanted: Mapping[str, str], code: Path) -> Mapping[str, str]:
     if workspace_base.is_file():
         return _read_package(workspace_base).dependencies
     seeds = _template().dependencies

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ploinky.channel.client import LaunchRequest, RestartPolicy
+from ploinky.channel.model import LaunchRequest, RestartPolicy
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import Dependencies, find_dependencies
 from ploinky.lifecycle.fingerprints import install_digest
@@ -137,9 +137,7 @@ def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
         image=image,
         runtime=ctx.runtime.kind,
     )
-    seen = plan_mounts(
-        ctx.layout, agent.place, config, has_node=dependencies.node is not None, values=values
-    )
+    seen = plan_mounts(ctx.layout, agent.place, config, has_node=dependencies.node is not None, values=values)
     spec = _run_spec(ctx, agent, seen, image)
     return StartPlan(
         key=entry.key,

@@ -15,7 +15,8 @@ import anyio
 import anyio.abc
 
 from ploinky.base.errors import PloinkyError
-from ploinky.channel.client import Channel, LauncherState, SpawnRequest
+from ploinky.channel.client import Channel
+from ploinky.channel.model import LauncherState, SpawnRequest
 from ploinky.lifecycle.mounts import CODE_TARGET
 from ploinky.lifecycle.scripts import container_command
 from ploinky.manifest.values import EffectiveConfig, Probe, ReadinessProtocol
@@ -170,7 +171,9 @@ async def _ask_tcp(channel: Channel, port: int) -> Answer:
 
 
 async def _ask_http(channel: Channel, port: int, path: str) -> Answer:
-    status, _ = await _exchange(channel, port, _request("GET", path if path.startswith("/") else f"/{path}", port))
+    status, _ = await _exchange(
+        channel, port, _request("GET", path if path.startswith("/") else f"/{path}", port)
+    )
     return WELL if status in _OK_STATUS else Answer(False, f"{path} answered {status}")
 
 

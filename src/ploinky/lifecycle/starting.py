@@ -47,9 +47,7 @@ _MADE_BY_STEPS = range(Step.CREATE, Step.LAUNCH)
 Work = Callable[[], Awaitable[str | None]]
 
 
-def start_agent(
-    ctx: LifecycleContext, key: str, options: StartOptions | None = None
-) -> AsyncIterator[Event]:
+def start_agent(ctx: LifecycleContext, key: str, options: StartOptions | None = None) -> AsyncIterator[Event]:
     """Start one enabled agent and wait until it is ready; a running, unchanged one is left alone.
 
     Yields StepStarted and StepDone per step, Output of hooks and installs, StateChanged, Notice.
@@ -208,9 +206,7 @@ class _Start:
         await move(self._ctx, self._key, AgentState.STARTING, "created", emit=self._emit)
         await self._step_of(Step.BOOT, self._boot)
         await self._install()
-        await self._step_of(
-            Step.HOST_POSTINSTALL, partial(self._host_hook, HookName.HOSTHOOK_POSTINSTALL)
-        )
+        await self._step_of(Step.HOST_POSTINSTALL, partial(self._host_hook, HookName.HOSTHOOK_POSTINSTALL))
         await change_entry(self._ctx, self._key, made(None, self.plan.install_digest))
         await self._step_of(Step.LAUNCH, self._launch)
 

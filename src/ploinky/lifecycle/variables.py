@@ -57,9 +57,7 @@ def mcp_config_inside(folder: Path) -> str:
     return _SEED_MCP_CONFIG
 
 
-def merged_environment(
-    base: Mapping[str, str], values: Mapping[str, str], work_dir: Path
-) -> dict[str, str]:
+def merged_environment(base: Mapping[str, str], values: Mapping[str, str], work_dir: Path) -> dict[str, str]:
     """``values`` over what the image sets; what the agent installed stands first on PATH."""
     merged = {**base, **values}
     installed = [str(work_dir / VENV_FOLDER / "bin"), str(work_dir / NODE_FOLDER / ".bin")]

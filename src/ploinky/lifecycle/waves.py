@@ -97,9 +97,7 @@ class _Outcome:
             )
 
 
-async def _start_all(
-    ctx: LifecycleContext, keys: tuple[str, ...], options: StartOptions, emit: Emit
-) -> None:
+async def _start_all(ctx: LifecycleContext, keys: tuple[str, ...], options: StartOptions, emit: Emit) -> None:
     edges = await anyio.to_thread.run_sync(_graph, ctx, keys)
     outcome = _Outcome()
     limit = anyio.CapacityLimiter(ctx.settings.start.parallel or max(2, ctx.cpus))
@@ -115,9 +113,7 @@ async def _start_all(
     outcome.raise_if_any("started")
 
 
-async def _not_started(
-    ctx: LifecycleContext, key: str, cause: str, outcome: _Outcome, emit: Emit
-) -> None:
+async def _not_started(ctx: LifecycleContext, key: str, cause: str, outcome: _Outcome, emit: Emit) -> None:
     """An agent that already runs goes on running; any other is FAILED, with the cause."""
     outcome.causes[key] = cause
     error = dependency_failed(key, cause)
