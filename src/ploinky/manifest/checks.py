@@ -123,19 +123,15 @@ def _profiles(manifest: Object) -> Iterator[Problem]:
             yield ("profiles", name, "extends"), f"there is no profile {parent!r}.", hint
     for circle in _circles(known):
         shown = " → ".join((*circle, circle[0]))
-        yield (
-            ("profiles", circle[0], "extends"),
-            f"profiles extend each other: {shown}.",
-            "Remove one 'extends'.",
-        )
+        place = ("profiles", circle[0], "extends")
+        yield place, f"profiles extend each other: {shown}.", "Remove one 'extends'."
+    if _parent(known, "default") is not None:
+        yield ("profiles", "default", "extends"), "'default' lies under all others and extends none.", None
     default = manifest.get("defaultProfile")
     if isinstance(default, str) and profiles is not None and default not in known and "default" not in known:
         near = closest(default, known)
-        yield (
-            ("defaultProfile",),
-            f"there is no profile {default!r}.",
-            f"Did you mean {near!r}?" if near else None,
-        )
+        advice = f"Did you mean {near!r}?" if near else None
+        yield ("defaultProfile",), f"there is no profile {default!r}.", advice
 
 
 def _circles(known: Object) -> Iterator[list[str]]:

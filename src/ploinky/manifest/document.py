@@ -25,6 +25,7 @@ from ploinky.manifest.model import Manifest, Profile
 F = TypeVar("F", bound=Finding)
 _KEY = "[key]"
 _TAGGED = re.compile(r"\\x00(\w+)")
+_TOP_LEVEL = frozenset(field.alias or name for name, field in Manifest.model_fields.items())
 _IGNORED_KEY = re.compile(r"\$|_|//|x-")
 _KIND_NAMES = {
     "string": "a text",
@@ -186,9 +187,9 @@ def _unknown_fields(value: object, path: Path) -> Iterator[checks.Problem]:
 
 
 def _advice(key: str, kind: type[BaseModel], known: Mapping[str, str]) -> str:
+    if kind is Profile and key in _TOP_LEVEL:
+        return "It belongs to the top level."
     near = closest(key, known)
     if near is not None:
         return f"Did you mean {near!r}?"
-    if kind is Profile and key in Manifest.model_fields:
-        return "It belongs to the top level."
     return "It has no effect; prefix it with 'x-' if it is for another program."

@@ -72,7 +72,9 @@ class Layer(Part):
     health: HealthPart | None = Field(None, description="Liveness and readiness probes.")
     network: NetworkField | None = Field(None, description="workspace, none, host, or an object.")
     resources: ResourcesPart | None = Field(None, description="Limits of cpus, memory, pids.")
-    container_security: SecurityPart | None = Field(None, alias="containerSecurity")
+    container_security: SecurityPart | None = Field(
+        None, alias="containerSecurity", description="Privileges, capabilities, read-only root, user."
+    )
     expose: dict[EnvName, ExposeField] | None = Field(None, description="Variables offered to other agents.")
     agent: str | None = Field(None, description="Command of the agent's own server.")
     start: str | None = Field(None, description="Main process; agent then runs beside it.")
@@ -124,6 +126,7 @@ class Manifest(Layer):
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of ``manifest.json`` for editors (draft 2020-12)."""
     schema = Manifest.model_json_schema(by_alias=True)
+    _refuse_other_names(schema)
     container = {"required": ["container"]}
     return {
         "$schema": SCHEMA_DIALECT,
@@ -131,3 +134,15 @@ def manifest_schema() -> dict[str, Any]:
         "title": "Ploinky agent manifest",
         "anyOf": [container, {"required": ["image"]}],
     }
+
+
+def _refuse_other_names(schema: object) -> None:
+    """Close every map whose keys have a pattern: pydantic leaves other keys open, the reader does not."""
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema.setdefault("additionalProperties", False)
+        for part in schema.values():
+            _refuse_other_names(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _refuse_other_names(part)

@@ -19,7 +19,9 @@ _TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"@[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 _IMAGE = re.compile(rf"(?P<name>(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*)(?:{_TAG})?(?:{_DIGEST})?\Z")
 _LONGEST_IMAGE = 255
-_MEMORY = re.compile(r"(?P<number>[0-9]{1,19}(?:\.[0-9]{1,19})?)\s*(?:(?P<unit>[kmgt])i?)?b?\Z", re.IGNORECASE)
+_MEMORY = re.compile(
+    r"(?P<number>[0-9]{1,19}(?:\.[0-9]{1,19})?)\s*(?:(?P<unit>[kmgt])i?)?b?\Z", re.IGNORECASE
+)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _LEAST_MEMORY = 1024 * 1024
 _USER = re.compile(r"(?:[0-9]+|[a-z_][a-z0-9_-]{0,31})(?::(?:[0-9]+|[a-z_][a-z0-9_-]{0,31}))?\Z")
