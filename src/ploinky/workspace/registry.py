@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import NotFoundError
 from ploinky.base.files import FileLock
-from ploinky.base.names import closest
+from ploinky.base.names import closest, is_name
 from ploinky.manifest.values import RunMode
 from ploinky.workspace.documents import shape_error, write_json
 from ploinky.workspace.layout import Layout
@@ -31,6 +31,15 @@ from ploinky.workspace.states import AgentState, Desired, require_transition
 T = TypeVar("T")
 HISTORY_KEPT = 20
 LOCK_NAME = "registry"
+
+
+def _checked_name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError("must be a name: letters, digits, '.', '_' or '-'")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
 
 
 class _Record(BaseModel):
@@ -84,9 +93,9 @@ class RegistryEntry(_Record):
     from and what its installs ran for. JSON names are the camelCase forms.
     """
 
-    agent_name: str
-    repo_name: str
-    alias: str | None = None
+    agent_name: Name
+    repo_name: Name
+    alias: Name | None = None
     container_image: str = ""
     container_name: str = ""
     container_id: str | None = None
@@ -234,7 +243,7 @@ def not_enabled(key: str, enabled: dict[str, RegistryEntry]) -> NotFoundError:
 
 def _entry(path: Path, key: str, fields: dict[str, object]) -> RegistryEntry:
     try:
-        return RegistryEntry.model_validate(fields)
+        return RegistryEntry.model_validate(fields, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join([key, *(str(part) for part in first["loc"])])
