@@ -12,11 +12,10 @@ import time
 from dataclasses import dataclass
 
 import anyio
-import anyio.abc
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.files import read_bytes
-from ploinky.channel.client import Channel, open_channel
+from ploinky.channel.client import Channel
 from ploinky.router.routes import AgentRoute
 from ploinky.toolhost.config import ToolConfig, parse_mcp_config
 from ploinky.toolhost.host import ToolHost, ToolPlace
@@ -35,14 +34,12 @@ class _Found:
 
 
 class AgentLink:
-    """One agent; ``tasks`` holds the connection open and outlives every request."""
+    """One agent, as long as it has a route."""
 
-    def __init__(self, route: AgentRoute, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, route: AgentRoute) -> None:
         self.route = route
         self.problem: str | None = None
-        self._tasks = tasks
         self._live: Channel | None = None
-        self._scope: anyio.CancelScope | None = None
         self._connecting = anyio.Lock()
         self._stamp: Stamp | None = None
         self._remote_seen: dict[str, _Found | None] = {}
@@ -63,20 +60,22 @@ class AgentLink:
 
     def close(self) -> None:
         """End the connection; calls that run over it fail."""
-        if self._scope is not None:
-            self._scope.cancel()
-        self._live = self._scope = None
+        if self._live is not None:
+            self._live.close()
+            self._live = None
 
     async def channel(self) -> Channel:
-        """The connection, made if there is none.
+        """The connection, made if there is none or the last one was lost.
 
         Raises:
             PloinkyError: ``CHANNEL_UNREACHABLE``.
+            DeadlineError: the launcher does not answer.
         """
-        if self._live is None:
+        if self._live is None or self._live.is_lost:
             async with self._connecting:
-                if self._live is None:
-                    self._live = await self._tasks.start(self._hold, self.route)
+                if self._live is None or self._live.is_lost:
+                    self.close()
+                    self._live = await Channel.connect(self.route.socket_path)
         return self._live
 
     async def refresh(self) -> bool:
@@ -141,18 +140,6 @@ class AgentLink:
         if file is None:
             return None
         return _Found(Stamp(source.inside, file.mtime_ns, file.size), file.data)
-
-    async def _hold(
-        self, route: AgentRoute, *, task_status: anyio.abc.TaskStatus[Channel] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Keep one connection open until it ends by itself or is closed."""
-        with anyio.CancelScope() as scope:
-            async with open_channel(route.socket_path) as channel:
-                self._scope = scope
-                task_status.started(channel)
-                await channel.wait_closed()
-        if self._scope is scope:
-            self._live = self._scope = None
 
 
 def _read(route: AgentRoute, stamp: Stamp) -> bytes:

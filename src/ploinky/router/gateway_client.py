@@ -5,10 +5,22 @@ Speaks the stateless revision, one request per connection, without a general HTT
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import quote
 
-from ploinky.base.jsontypes import JsonObject, JsonValue
+import anyio
+import orjson
+
+from ploinky import __version__
+from ploinky.base.errors import DeadlineError, NeedsApprovalError, PloinkyError
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
+from ploinky.router.http_client import HttpAddress, HttpRequest, HttpResponse, open_response
+from ploinky.router.protocol import META, META_CAPABILITIES, META_VERSION, STATELESS_VERSIONS, encode_header
+
+_AGENT_META = "ploinky/agent"
+_CLIENT: JsonObject = {"name": "ploinky-cli", "version": __version__}
 
 
 @dataclass(frozen=True)
@@ -21,6 +33,14 @@ class GatewayAddress:
 
     def __repr__(self) -> str:
         return f"GatewayAddress({self.host}:{self.port})"
+
+    @property
+    def http(self) -> HttpAddress:
+        return HttpAddress(self.host, self.port)
+
+    @property
+    def authorization(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +78,10 @@ OnProgress = Callable[[ToolProgress], Awaitable[None]]
 class GatewayClient:
     """Requests to one gateway.
 
-    Every method raises PloinkyError: ``GATEWAY_UNREACHABLE`` (nothing listens), ``GATEWAY_REFUSED`` (token
-    or permission), ``GATEWAY_PROTOCOL`` (no sensible answer), ``TOOL_CALL_FAILED`` (the MCP error, whose
-    code is in ``details``), DeadlineError.
+    Every method raises PloinkyError: ``GATEWAY_UNREACHABLE`` (nothing listens), ``GATEWAY_LOST`` (it went
+    away), ``GATEWAY_REFUSED`` (token or permission), ``GATEWAY_PROTOCOL`` (no sensible answer),
+    ``TOOL_CALL_FAILED`` (the MCP error, its code in ``details``), an error of the gateway's own by its code,
+    or DeadlineError.
     """
 
     def __init__(self, address: GatewayAddress, *, timeout_s: float = 10.0) -> None:
@@ -69,7 +90,11 @@ class GatewayClient:
 
     async def list_tools(self, agent: str | None = None) -> list[ToolInfo]:
         """All tools, or those of one agent by their own names."""
-        raise NotImplementedError
+        result = await self._rpc(_Call("tools/list", {}, agent), self._timeout_s)
+        tools = result.get("tools")
+        return (
+            [_tool_info(tool) for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+        )
 
     async def call_tool(
         self,
@@ -81,24 +106,164 @@ class GatewayClient:
         timeout_s: float = 600.0,
     ) -> ToolAnswer:
         """Call a tool by its name on ``/mcp``, or by its own name on one agent; cancelling ends it."""
-        raise NotImplementedError
+        params: JsonObject = {"name": name, "arguments": arguments}
+        result = await self._rpc(_Call("tools/call", params, agent, name, on_progress), timeout_s)
+        return _tool_answer(result)
 
     async def status(self) -> JsonValue:
         """What ``/control/status`` tells."""
-        raise NotImplementedError
+        return await self._control("GET", "/control/status")
 
     async def reconcile(self) -> JsonValue:
         """Ask the gateway to look at the registry now; returns when it has."""
-        raise NotImplementedError
+        return await self._control("POST", "/control/reconcile")
 
     async def shutdown(self) -> None:
         """Ask the gateway process to end; agents live on."""
-        raise NotImplementedError
+        await self._control("POST", "/control/shutdown")
 
-    def events(self) -> AsyncIterator[JsonObject]:
+    async def events(self) -> AsyncIterator[JsonObject]:
         """Events of the gateway until it ends or the iterator is closed."""
-        raise NotImplementedError
+        request = HttpRequest("GET", "/control/events", self._address.authorization)
+        async with open_response(self._address.http, request, head_timeout_s=self._timeout_s) as response:
+            if response.status != 200:
+                _refused(response.status, _parsed(await response.read()))
+            async for each in response.events():
+                value = _parsed(each.data)
+                if isinstance(value, dict):
+                    yield value
 
     async def healthy(self) -> bool:
         """Whether a gateway answers ``/healthz`` there; never raises for one that does not."""
-        raise NotImplementedError
+        try:
+            request = HttpRequest("GET", "/healthz", {})
+            async with open_response(self._address.http, request, head_timeout_s=self._timeout_s) as response:
+                return response.status == 200
+        except PloinkyError:
+            return False
+
+    async def _control(self, method: str, path: str) -> JsonValue:
+        request = HttpRequest(method, path, self._address.authorization)
+        async with open_response(self._address.http, request, head_timeout_s=self._timeout_s) as response:
+            value = _parsed(await response.read())
+            if response.status != 200:
+                _refused(response.status, value)
+            return value
+
+    async def _rpc(self, call: _Call, timeout_s: float) -> JsonObject:
+        request = call.request(self._address)
+        try:
+            with anyio.fail_after(timeout_s):
+                http = self._address.http
+                async with open_response(http, request, head_timeout_s=timeout_s) as response:
+                    answer = await _answer(response, call.on_progress)
+                    status = response.status
+        except TimeoutError as error:
+            raise DeadlineError(f"the answer to {call.method}", timeout_s) from error
+        if status in (401, 403, 429):
+            _refused(status, answer)
+        error_value = find_object(answer, "error")
+        if error_value is not None:
+            raise _tool_error(error_value)
+        result = find_object(answer, "result")
+        if result is None:
+            raise PloinkyError("GATEWAY_PROTOCOL", f"The gateway's answer to {call.method} has no result.")
+        return result
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request of the stateless revision."""
+
+    method: str
+    params: JsonObject
+    agent: str | None = None
+    name: str | None = None
+    on_progress: OnProgress | None = None
+
+    def request(self, address: GatewayAddress) -> HttpRequest:
+        version = STATELESS_VERSIONS[-1]
+        meta: JsonObject = {META_VERSION: version, META_CAPABILITIES: {}, f"{META}clientInfo": _CLIENT}
+        if self.on_progress is not None:
+            meta["progressToken"] = 1
+        body = orjson.dumps(
+            {"jsonrpc": "2.0", "id": 1, "method": self.method, "params": {**self.params, "_meta": meta}}
+        )
+        headers = {
+            **address.authorization,
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": version,
+            "mcp-method": self.method,
+        }
+        if self.name is not None:
+            headers["mcp-name"] = encode_header(self.name)
+        path = "/mcp" if self.agent is None else f"/mcps/{quote(self.agent, safe='')}/mcp"
+        return HttpRequest("POST", path, headers, body)
+
+
+async def _answer(response: HttpResponse, on_progress: OnProgress | None) -> JsonValue:
+    if not response.is_stream:
+        return _parsed(await response.read())
+    async for each in response.events():
+        message = _parsed(each.data)
+        if isinstance(message, dict) and "id" in message:
+            return message
+        params = find_object(message, "params")
+        if on_progress is not None and params is not None:
+            await on_progress(_tool_progress(params))
+    raise PloinkyError("GATEWAY_LOST", "The gateway ended the stream before its answer.")
+
+
+def _tool_progress(params: JsonObject) -> ToolProgress:
+    progress, total = params.get("progress"), params.get("total")
+    return ToolProgress(
+        progress if isinstance(progress, (int, float)) else 0.0,
+        total if isinstance(total, (int, float)) else None,
+        find_text(params, "message") or "",
+    )
+
+
+def _tool_info(tool: JsonObject) -> ToolInfo:
+    name = find_text(tool, "name") or ""
+    return ToolInfo(
+        name=name,
+        title=find_text(tool, "title") or name,
+        description=find_text(tool, "description") or "",
+        input_schema=find_object(tool, "inputSchema") or {},
+        agent=find_text(find_object(tool, "_meta"), _AGENT_META),
+    )
+
+
+def _tool_answer(result: JsonObject) -> ToolAnswer:
+    content = result.get("content")
+    blocks = content if isinstance(content, list) else []
+    texts = [find_text(block, "text") for block in blocks]
+    text = "\n".join(each for each in texts if each is not None)
+    return ToolAnswer(text, result.get("structuredContent"), result.get("isError") is True)
+
+
+def _tool_error(error: JsonObject) -> PloinkyError:
+    details = {"mcp_code": str(error.get("code"))}
+    data = find_object(error, "data") or {}
+    details.update({key: value for key, value in data.items() if isinstance(value, str)})
+    return PloinkyError(
+        "TOOL_CALL_FAILED", find_text(error, "message") or "The call failed.", details=details
+    )
+
+
+def _refused(status: int, value: JsonValue) -> NoReturn:
+    error = find_object(value, "error")
+    message = find_text(error, "message") or f"The gateway answered with HTTP {status}."
+    if status in (401, 403, 429):
+        raise NeedsApprovalError("GATEWAY_REFUSED", message, details={"status": str(status)})
+    code = find_text(error, "code") or "GATEWAY_PROTOCOL"
+    raise PloinkyError(code, message, hint=find_text(error, "hint"), details={"status": str(status)})
+
+
+def _parsed(body: bytes) -> JsonValue:
+    try:
+        value: JsonValue = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise PloinkyError("GATEWAY_PROTOCOL", "The gateway's answer is not JSON.") from error
+    return value

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import anyio
-import anyio.abc
 
 from ploinky.router.agents import AgentLink
 from ploinky.router.callers import Caller, reachable
@@ -54,10 +53,9 @@ class RouterSettings:
 class Router:
     """Made by ``open_router``; ``table`` may be replaced at any time."""
 
-    def __init__(self, table: RouteTable, settings: RouterSettings, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, table: RouteTable, settings: RouterSettings) -> None:
         self.table = table
         self.settings = settings
-        self._tasks = tasks
         self._links: dict[str, AgentLink] = {}
         self._changed = anyio.Event()
         self._service = ToolService(table, self._links, settings.naming)
@@ -94,6 +92,12 @@ class Router:
         self._stateless_era.close()
         for session in self._sessions:
             session.feed.close()
+
+    def close(self) -> None:
+        """End streams and connections; calls under way fail."""
+        self.close_streams()
+        for link in self._links.values():
+            link.close()
 
     async def look(self) -> None:
         """Bring links and catalogue up to the table and the files, and tell clients what changed.
@@ -144,7 +148,7 @@ class Router:
         for key, route in routes.items():
             link = self._links.get(key)
             if link is None:
-                ordered[key] = AgentLink(route, self._tasks)
+                ordered[key] = AgentLink(route)
             else:
                 changed = link.adopt(route) or changed
                 ordered[key] = link
@@ -201,11 +205,11 @@ def _exchange(scope: Scope, receive: Receive, send: Send, origin: Origin) -> Exc
 async def open_router(table: RouteTable, settings: RouterSettings | None = None) -> AsyncIterator[Router]:
     """A running router that has looked at every agent once; leaving the context ends its channels."""
     async with anyio.create_task_group() as tasks:
-        router = Router(table, settings or RouterSettings(), tasks)
+        router = Router(table, settings or RouterSettings())
         await router.look()
         tasks.start_soon(router.run)
         try:
             yield router
         finally:
-            router.close_streams()
+            router.close()
             tasks.cancel_scope.cancel()

@@ -42,6 +42,8 @@ _LOST = {
     "CHANNEL_LOST": "stopped while the tool ran; the call was not repeated",
     "CHANNEL_UNREACHABLE": "cannot be reached",
     "CHANNEL_PROTOCOL": "answered with something that is no answer; the call was not repeated",
+    "CHANNEL_BUSY": "runs as many programs as it can; try again",
+    "SANDBOX_STOPPING": "is stopping",
     "DEADLINE": "did not answer in time",
 }
 

@@ -10,20 +10,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.jsontypes import JsonObject, JsonValue, deeper_than
+from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import closest
-from ploinky.toolhost.positions import JsonPath, line_of, path_text
-from ploinky.toolhost.schemas import ArgumentCheck, SchemaError, input_schema
+from ploinky.manifest.jsontext import Document, JsonTextError, read_json
+from ploinky.toolhost.schemas import ArgumentCheck, JsonPath, SchemaError, input_schema, path_text
 
 DEFAULT_LIMIT_S = 120.0
 DEFAULT_ASYNC_LIMIT_S = 600.0
 DEFAULT_PARALLEL_TASKS = 10
 DEFAULT_LOG_TAIL_BYTES = 64 * 1024
-_DEEPEST = 64
 
 
 class ToolMode(StrEnum):
@@ -209,38 +207,38 @@ def parse_mcp_config(text: str | bytes, *, source: str) -> ToolConfig:
         ConfigError: with every fault that was found.
     """
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    raw = _parse(words.removeprefix("\ufeff"), source)
+    document, raw = _parse(words.removeprefix("\ufeff"), source)
     try:
         file = _File.model_validate(raw)
     except ValidationError as error:
         found = [(each["loc"], _sentence(each["msg"])) for each in error.errors()]
-        raise _invalid(source, words, found) from error
+        raise _invalid(source, document, found) from error
     faults: list[tuple[JsonPath, str]] = []
     tools = tuple(_tool(tool, index, raw, faults) for index, tool in enumerate(file.tools))
     faults.extend(_doubles(file))
     if faults:
-        raise _invalid(source, words, faults)
+        raise _invalid(source, document, faults)
     return ToolConfig(
         tools=tools,
         resources=tuple(_resource(each) for each in file.resources),
         prompts=tuple(_prompt(each) for each in file.prompts),
         max_parallel_tasks=file.max_parallel_tasks,
         task_log_tail_bytes=file.task_log_tail_bytes,
-        warnings=tuple(_warnings(file, (), words)),
+        warnings=(*_doubled_keys(document), *_warnings(file, (), document)),
     )
 
 
-def _parse(words: str, source: str) -> JsonObject:
+def _parse(words: str, source: str) -> tuple[Document, JsonObject]:
     try:
-        raw: JsonValue = orjson.loads(words)
-    except orjson.JSONDecodeError as error:
-        fault = ConfigFault((), error.lineno, f"not JSON, at column {error.colno}: {error.msg}")
+        document = read_json(words)
+    except JsonTextError as error:
+        hint = f" {error.hint}" if error.hint else ""
+        message = f"{error.reason}, at column {error.place.column}.{hint}"
+        fault = ConfigFault((), error.place.line, message)
         raise ConfigError("MCP_CONFIG_PARSE_ERROR", source, (fault,)) from error
-    if deeper_than(raw, _DEEPEST):
-        raise _invalid(source, "", [((), f"nested more than {_DEEPEST} levels deep")])
-    if not isinstance(raw, dict):
-        raise _invalid(source, words, [((), "must be an object with 'tools'")])
-    return raw
+    if not isinstance(document.value, dict):
+        raise _invalid(source, document, [((), "must be an object with 'tools'")])
+    return document, document.value
 
 
 def _tool(tool: _Tool, index: int, raw: JsonObject, faults: list[tuple[JsonPath, str]]) -> ToolSpec:
@@ -333,7 +331,7 @@ def _prompt(entry: _Prompt) -> PromptSpec:
     )
 
 
-def _warnings(entry: _Entry, path: JsonPath, words: str) -> list[str]:
+def _warnings(entry: _Entry, path: JsonPath, document: Document) -> list[str]:
     """Sentences about unknown keys, here and in the entries below."""
     known = [field.alias or name for name, field in type(entry).model_fields.items()]
     found = []
@@ -343,13 +341,15 @@ def _warnings(entry: _Entry, path: JsonPath, words: str) -> list[str]:
         near = closest(key, known)
         meant = f" (did you mean {near!r}?)" if near else ""
         where = (*path, key)
-        found.append(f"{path_text(where)} (line {line_of(words, where)}) is unknown and ignored{meant}")
+        found.append(
+            f"{path_text(where)} (line {document.place_of_key(where).line}) is unknown and ignored{meant}"
+        )
     for name in type(entry).model_fields:
         below = getattr(entry, name)
         if isinstance(below, list):
             for index, each in enumerate(below):
                 if isinstance(each, _Entry):
-                    found.extend(_warnings(each, (*path, name, index), words))
+                    found.extend(_warnings(each, (*path, name, index), document))
     return found
 
 
@@ -357,6 +357,10 @@ def _sentence(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _invalid(source: str, words: str, found: list[tuple[JsonPath, str]]) -> ConfigError:
-    faults = dict.fromkeys(ConfigFault(path, line_of(words, path), message) for path, message in found)
-    return ConfigError("MCP_CONFIG_INVALID", source, tuple(faults))
+def _doubled_keys(document: Document) -> list[str]:
+    return [f"{path_text(each.path)} (line {each.place.line}): {each.message}" for each in document.remarks]
+
+
+def _invalid(source: str, document: Document, found: list[tuple[JsonPath, str]]) -> ConfigError:
+    faults = [ConfigFault(path, document.place_of_key(path).line, message) for path, message in found]
+    return ConfigError("MCP_CONFIG_INVALID", source, tuple(dict.fromkeys(faults)))

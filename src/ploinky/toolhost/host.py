@@ -8,7 +8,7 @@ end here too, within their own limit.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import anyio
@@ -16,7 +16,8 @@ import orjson
 
 from ploinky.base.errors import NotFoundError, PloinkyError
 from ploinky.base.jsontypes import JsonObject
-from ploinky.channel.client import Channel, ProgramChunk, SpawnRequest
+from ploinky.channel.client import Channel
+from ploinky.channel.model import Finished, ProgramChunk, SpawnRequest
 from ploinky.toolhost.config import ToolConfig, ToolSpec
 from ploinky.toolhost.progress import Progress, StderrReader
 from ploinky.toolhost.results import Ended, ToolResult, failure, tool_result
@@ -26,6 +27,9 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
 MAX_PROGRAMS = 64
 _LIMIT_SLACK_S = 5.0
+_NOT_STARTED = frozenset(
+    {"PROGRAM_NOT_FOUND", "PROGRAM_NOT_EXECUTABLE", "PROGRAM_BAD_CWD", "PROGRAM_NOT_STARTED"}
+)
 
 OnProgress = Callable[[Progress], Awaitable[None]]
 
@@ -96,31 +100,53 @@ class ToolHost:
     async def _run(
         self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, on_progress: OnProgress | None
     ) -> ToolResult:
-        stderr = StderrReader()
-
-        async def on_output(chunk: ProgramChunk) -> None:
-            if chunk.stream != "stderr":
-                return
-            for progress in stderr.feed(chunk.data):
-                if on_progress is not None:
-                    await on_progress(progress)
-
+        output = _Output(on_progress)
         request = spawn_request(tool, self._place, await self._place.environment())
         line = _input_line(tool, arguments, meta, self._place.agent)
         channel = await self._channel()
         try:
             # The launcher keeps the limit; this deadline is for a launcher that does not.
             with anyio.fail_after(tool.limit_s + request.grace_s + _LIMIT_SLACK_S):
-                finished = await channel.run(request, stdin=line, on_output=on_output)
+                finished = await _run_program(channel, tool, request, line, output)
         except TimeoutError:
             return failure(f"Tool {tool.name!r} ran longer than {tool.limit_s:g} s and its agent is silent.")
         except PloinkyError as error:
-            if error.code in ("PROGRAM_NOT_FOUND", "PROGRAM_NOT_EXECUTABLE"):
+            if error.code in _NOT_STARTED:
                 return failure(f"Tool {tool.name!r} cannot be started: {error.message}")
             raise
-        return tool_result(
-            tool, self._outputs.get(tool.name), Ended(finished.exit, finished.stdout, stderr.text)
-        )
+        ended = Ended(finished.exit, bytes(output.stdout), output.stderr.text)
+        return tool_result(tool, self._outputs.get(tool.name), ended)
+
+
+class _Output:
+    """What a running program writes; the launcher keeps it within ``MAX_OUTPUT_BYTES``."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self.stdout = bytearray()
+        self.stderr = StderrReader()
+        self._on_progress = on_progress
+
+    async def take(self, chunk: ProgramChunk) -> None:
+        if chunk.stream == "stdout":
+            self.stdout += chunk.data
+            return
+        for progress in self.stderr.feed(chunk.data):
+            if self._on_progress is not None:
+                await self._on_progress(progress)
+
+
+async def _run_program(
+    channel: Channel, tool: ToolSpec, request: SpawnRequest, line: bytes, output: _Output
+) -> Finished:
+    """Run it; a bare word that is no file of the agent's code is looked up in PATH."""
+    try:
+        return await channel.run(request, stdin=line, on_output=output.take)
+    except PloinkyError as error:
+        if error.code != "PROGRAM_NOT_FOUND" or "/" in tool.command:
+            raise
+    return await channel.run(
+        replace(request, argv=(tool.command, *tool.args)), stdin=line, on_output=output.take
+    )
 
 
 def spawn_request(tool: ToolSpec, place: ToolPlace, environment: Mapping[str, str]) -> SpawnRequest:

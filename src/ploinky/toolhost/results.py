@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from ploinky.base.jsontypes import JsonValue, find_object, find_text
-from ploinky.channel.client import Exit
+from ploinky.channel.model import Exit
 from ploinky.toolhost.config import ToolSpec
 from ploinky.toolhost.schemas import ArgumentCheck, fault_text
 
@@ -41,7 +41,7 @@ def tool_result(tool: ToolSpec, output_check: ArgumentCheck | None, ended: Ended
         return failure(f"Tool {tool.name!r} wrote more than it may and was ended.")
     text = ended.stdout.decode("utf-8", "replace").removesuffix("\n")
     if not ended.exit.ok:
-        said = _stdout_error(text) or ended.stderr[-_LONGEST_ERROR:] or _ending(tool, ended.exit)
+        said = _stdout_error(text) or ended.stderr[-_LONGEST_ERROR:] or f"Tool {tool.name!r} {ended.exit}."
         return failure(said)
     if output_check is None:
         return ToolResult(text)
@@ -69,9 +69,3 @@ def _stdout_error(text: str) -> str | None:
     inner = find_object(value, "error")
     found = find_text(inner, "message") or find_text(value, "error") or find_text(value, "message")
     return found[:_LONGEST_ERROR] if found else None
-
-
-def _ending(tool: ToolSpec, end: Exit) -> str:
-    if end.signal is not None:
-        return f"Tool {tool.name!r} was ended by signal {end.signal}."
-    return f"Tool {tool.name!r} ended with exit code {end.code}."

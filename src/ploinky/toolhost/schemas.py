@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import jsonschema_rs
 
 from ploinky.base.jsontypes import JsonObject, JsonValue
-from ploinky.toolhost.positions import JsonPath, path_text
 
+JsonPath = tuple[str | int, ...]
 _MOST_ERRORS = 8
 _LONGEST_MESSAGE = 300
 _BOUNDS = {
@@ -151,6 +151,12 @@ def _argument_fault(error: jsonschema_rs.ValidationError) -> ArgumentFault:
         return ArgumentFault(path_text((*path, missing)), "is required")
     field = path_text(path) if path else "arguments"
     return ArgumentFault(field, _short(error.message))
+
+
+def path_text(path: JsonPath) -> str:
+    """``("tools", 0, "name")`` as ``tools[0].name``; the root as ``(whole file)``."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".") or "(whole file)"
 
 
 def fault_text(faults: Iterable[ArgumentFault]) -> str:
