@@ -67,3 +67,15 @@ async def runtime(engine: EngineUnderTest) -> AsyncIterator[Runtime]:
     made = engine.open_runtime()
     yield made
     await made.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _needed_traits(request: pytest.FixtureRequest) -> None:
+    """Skip a test marked ``needs(Trait...)`` on an engine without the trait."""
+    mark = request.node.get_closest_marker("needs")
+    if mark is None:
+        return
+    under_test: EngineUnderTest = request.getfixturevalue("engine")
+    missing = [trait for trait in mark.args if trait not in under_test.traits]
+    if missing:
+        pytest.skip(f"{under_test.kind} has no {', '.join(missing)}")
