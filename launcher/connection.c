@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { GREETING_MS = 5000, GOODBYE_MS = 1000, READ_ROOM = 32 * 1024, FRAMES_PER_TURN = 64 };
+enum { GREETING_MS = 5000, GOODBYE_MS = 1000, READ_ROOM = 32 * 1024, FRAMES_PER_TURN = 256 };
 
 void connection_open(int fd, bool needs_token)
 {
@@ -169,7 +169,8 @@ void connection_flush(struct connection *c)
     }
 }
 
-/* Frames that are complete; a bounded number, so that one client cannot keep the loop from the others. */
+/* Frames that are complete; a bounded number, so that one client cannot keep the loop from the others.
+ * True if there may be more: nothing is read until those are taken. */
 static bool take_frames(struct connection *c)
 {
     struct frame frame;
@@ -218,14 +219,15 @@ static void on_poll(void *object, int fd, short events)
         connection_lose(c);
         return;
     }
-    read_frames(c);
-    take_frames(c);
+    if (!c->backlog)
+        read_frames(c);
+    c->backlog = take_frames(c);
 }
 
 void connection_poll(struct connection *c)
 {
     short events = 0;
-    if (!c->closing && buffer_size(&c->out) < OUT_HARD_LIMIT)
+    if (!c->closing && !c->backlog && buffer_size(&c->out) < OUT_HARD_LIMIT)
         events |= POLLIN;
     if (buffer_size(&c->out) > 0)
         events |= POLLOUT;
@@ -236,7 +238,9 @@ void connection_step(struct connection *c, int64_t now)
 {
     if (c->dead)
         return;
-    if (buffer_size(&c->in) > 0 && take_frames(c))
+    if (buffer_size(&c->in) > 0)
+        c->backlog = take_frames(c);
+    if (c->backlog)
         launcher.again = true;
     connection_flush(c);
     bool said_goodbye = c->closing && buffer_size(&c->out) == 0;

@@ -117,6 +117,7 @@ struct connection {
     struct connection *next;
     int fd;
     bool needs_token, greeted, dead, closing;
+    bool backlog; /* complete frames wait in `in` */
     int64_t close_at; /* no greeting, or the goodbye was not taken, by then */
     struct buffer in, out;
 };
@@ -176,6 +177,7 @@ int64_t after_ms(int64_t now, uint64_t ms); /* saturates at NEVER */
 void loop_watch(int fd, short events, poll_handler handler, void *object);
 void close_fd(int *fd);
 bool set_nonblocking(int fd);
+int open_empty_input(void); /* at its end; -1 with errno */
 void launcher_stop(uint64_t grace_ms);
 void launcher_state_changed(void);
 void launcher_report(struct reply *r);

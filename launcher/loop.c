@@ -45,6 +45,16 @@ void close_fd(int *fd)
 
 bool set_nonblocking(int fd) { return fd < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0; }
 
+int open_empty_input(void)
+{
+    int ends[2];
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 || pipe2(ends, O_CLOEXEC) < 0)
+        return fd;
+    close(ends[1]); /* an image without /dev/null */
+    return ends[0];
+}
+
 static bool grow(void)
 {
     size_t capacity = poll_capacity ? poll_capacity * 2 : 64;

@@ -22,7 +22,7 @@ static bool open_pipes(struct channel *c, uint64_t flags, struct stdio *stdio)
 {
     int in[2], out[2], err[2] = {-1, -1};
     if (flags & SPAWN_NO_STDIN) {
-        in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        in[0] = open_empty_input();
         in[1] = -1;
     } else {
         pipe_or_closed(in);

@@ -5,9 +5,6 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
 
 enum { SHORTEST_GROWN_PAUSE_MS = 100 };
 enum job_state { JOB_NONE, JOB_STARTING, JOB_RUNNING, JOB_BACKOFF, JOB_ENDED };
@@ -78,13 +75,8 @@ static void job_ended(struct job *job, int64_t now)
 static void job_start(struct job *job, int64_t now)
 {
     struct request own = spec;
-    struct stdio stdio = {.in = open("/dev/null", O_RDONLY | O_CLOEXEC), .out = 1, .err = 2};
-    int unused[2];
+    struct stdio stdio = {.in = open_empty_input(), .out = 1, .err = 2};
     own.argv = job->argv;
-    if (stdio.in < 0 && pipe2(unused, O_CLOEXEC) == 0) { /* an image without /dev/null: an input at its end */
-        stdio.in = unused[0];
-        close(unused[1]);
-    }
     job->state = JOB_STARTING;
     if (!process_start(&job->process, &own, &stdio) && confirmed)
         job_ended(job, now);
@@ -127,6 +119,7 @@ static void refuse(void)
 static void confirm(int64_t now)
 {
     confirmed = true;
+    main_job.state = JOB_RUNNING;
     if (spec.sidecarc > 0)
         job_start(&sidecar, now);
     answer(true);
@@ -178,7 +171,7 @@ void supervise_step(int64_t now)
         if (p->pid == 0 || (process_check_exec(p) && p->failed && p->exited))
             refuse();
         else if (p->exec_fd < 0 && !p->failed)
-            main_job.state = JOB_RUNNING, confirm(now);
+            confirm(now);
         return;
     }
     answer(true);

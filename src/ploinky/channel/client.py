@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,32 +25,51 @@ from ploinky.channel.frames import (
     PROTOCOL_VERSION,
     WINDOW_BYTES,
     FrameType,
-    MalformedError,
     ReplyTag,
     RequestTag,
-    decode_entries,
     entry,
     integer,
 )
-from ploinky.channel.link import Conversation, Link
+from ploinky.channel.link import Link
 from ploinky.channel.model import (
+    Exit,
     Finished,
     LauncherState,
     LauncherStatus,
     LaunchRequest,
+    Limit,
     ProgramChunk,
     RemoteFile,
     RestartPolicy,
     SpawnRequest,
+    milliseconds,
 )
-from ploinky.channel.program import FlowWindow, Program, milliseconds
+from ploinky.channel.program import Program
+from ploinky.channel.questions import Answer, Reading, Watch, decode_status, launch_payload
 from ploinky.channel.tunnel import Tunnel, TunnelConversation
+
+__all__ = [
+    "Channel",
+    "Exit",
+    "Finished",
+    "LaunchRequest",
+    "LauncherState",
+    "LauncherStatus",
+    "Limit",
+    "Program",
+    "ProgramChunk",
+    "RemoteFile",
+    "RestartPolicy",
+    "SpawnRequest",
+    "Tunnel",
+    "await_channel",
+    "open_channel",
+    "open_channel_over",
+]
 
 DEFAULT_RUN_OUTPUT = 16 * 1024 * 1024
 KEPT_TAIL = 64 * 1024
 
-_STATES = tuple(LauncherState)
-_POLICIES = tuple(RestartPolicy)
 _STOP_MARGIN_S = 5.0
 OnOutput = Callable[[ProgramChunk], Awaitable[None]]
 
@@ -176,9 +195,9 @@ class Channel:
             PloinkyError: as ``spawn``. A program that fails is no error; see ``Finished.exit``.
         """
         if on_output is None and request.max_output is None:
-            request = _with(request, max_output=DEFAULT_RUN_OUTPUT)
+            request = replace(request, max_output=DEFAULT_RUN_OUTPUT)
         if not stdin and request.pty is None:
-            request = _with(request, no_stdin=True)
+            request = replace(request, no_stdin=True)
         program = Program(self._link, request)
         whole = len(stdin) <= WINDOW_BYTES
         program.start(stdin if whole else None)
@@ -200,10 +219,10 @@ class Channel:
                 ``ALREADY_LAUNCHED``.
         """
         subject = repr(request.main[0]) if request.main else "the agent"
-        await self._ask(FrameType.LAUNCH, _launch_payload(request), FrameType.STATE, subject)
+        await self._ask(FrameType.LAUNCH, launch_payload(request), FrameType.STATE, subject)
 
     async def status(self) -> LauncherStatus:
-        return _status(await self._ask(FrameType.STATUS, b"", FrameType.STATE, "the launcher"))
+        return decode_status(await self._ask(FrameType.STATUS, b"", FrameType.STATE, "the launcher"))
 
     async def watch(self) -> AsyncIterator[LauncherStatus]:
         """The status now and after every change; of many changes that nobody reads the last 64 are kept.
@@ -211,7 +230,7 @@ class Channel:
         Raises:
             PloinkyError: ``CHANNEL_LOST`` when the launcher goes away.
         """
-        watch = _Watch(self._link, "the launcher")
+        watch = Watch(self._link, "the launcher")
         watch.emit(FrameType.WATCH)
         try:
             while True:
@@ -238,7 +257,7 @@ class Channel:
         payload = entry(RequestTag.GRACE_MS, milliseconds(grace_s))
         try:
             await self._ask(FrameType.SHUTDOWN, payload, FrameType.STATE, "the launcher")
-            idle = _Answer(self._link, "the launcher")
+            idle = Answer(self._link, "the launcher")
             await idle.until(lambda: False, timeout_s=grace_s + _STOP_MARGIN_S, what="the sandbox to stop")
         except PloinkyError as error:
             if error.code != "CHANNEL_LOST":
@@ -250,7 +269,7 @@ class Channel:
         Raises:
             PloinkyError: ``REMOTE_FILE`` if it is no regular file or cannot be read.
         """
-        reading = _Reading(self._link, path, max_bytes)
+        reading = Reading(self._link, path, max_bytes)
         try:
             return await reading.result(self._timeout_s)
         finally:
@@ -281,7 +300,7 @@ class Channel:
     async def _ask(
         self, kind: FrameType, payload: bytes, expected: FrameType, subject: str
     ) -> dict[int, bytes]:
-        answer = _Answer(self._link, subject)
+        answer = Answer(self._link, subject)
         answer.expected = expected
         answer.emit(kind, payload)
         try:
@@ -296,84 +315,6 @@ class Channel:
             raise answer.error
         assert answer.facts is not None
         return answer.facts
-
-
-class _Answer(Conversation):
-    """One question, one answer."""
-
-    expected: FrameType | None = None
-    facts: dict[int, bytes] | None = None
-    error: PloinkyError | None = None
-
-    def on_frame(self, kind: int, payload: bytes) -> None:
-        if self.facts is not None or self.error is not None:
-            raise MalformedError("two answers to one question")
-        if kind == FrameType.ERROR:
-            self.error = errors.refusal(payload, self.subject)
-        elif kind == self.expected:
-            self.facts = decode_entries(payload)
-        else:
-            raise MalformedError("an answer to another question")
-
-
-class _Watch(Conversation):
-    def __init__(self, link: Link, subject: str) -> None:
-        super().__init__(link, subject)
-        self.seen: deque[LauncherStatus] = deque(maxlen=64)
-
-    def on_frame(self, kind: int, payload: bytes) -> None:
-        if kind != FrameType.STATE:
-            raise MalformedError("not a state")
-        self.seen.append(_status(decode_entries(payload)))
-
-
-class _Reading(Conversation):
-    def __init__(self, link: Link, path: str, max_bytes: int) -> None:
-        super().__init__(link, path)
-        self._max_bytes = max_bytes
-        self._window = FlowWindow()
-        self._data = bytearray()
-        self._facts: tuple[int, int] | None = None
-        self._done = False
-        self._error: PloinkyError | None = None
-        self.emit(FrameType.READ_FILE, entry(RequestTag.PATH, path) + entry(RequestTag.MAX_BYTES, max_bytes))
-
-    async def result(self, timeout_s: float) -> RemoteFile | None:
-        await self.until(
-            lambda: self._done or self._error is not None,
-            timeout_s=timeout_s,
-            what=f"the file {self.subject}",
-        )
-        if self._error is not None:
-            if self._error.code == "REMOTE_FILE_NOT_FOUND":
-                return None
-            raise self._error
-        assert self._facts is not None
-        return RemoteFile(bytes(self._data), *self._facts)
-
-    def end(self) -> None:
-        if not self._done and self._error is None:
-            self.emit(FrameType.KILL)
-        self.forget()
-
-    def on_frame(self, kind: int, payload: bytes) -> None:
-        if kind == FrameType.ERROR:
-            self._error = errors.refusal(payload, self.subject)
-        elif kind == FrameType.FILE and self._facts is None:
-            facts = decode_entries(payload)
-            self._facts = (integer(facts, ReplyTag.SIZE) or 0, integer(facts, ReplyTag.MTIME_NS) or 0)
-        elif kind == FrameType.DATA and self._facts is not None:
-            self._window.received(len(payload))
-            self._data += payload
-            if len(self._data) > self._max_bytes:
-                raise MalformedError("more of a file than was asked for")
-            due = self._window.taken(len(payload))
-            if due is not None:
-                self.emit(FrameType.WINDOW, due)
-        elif kind == FrameType.EOF and self._facts is not None:
-            self._done = True
-        else:
-            raise MalformedError("a frame that does not fit its file")
 
 
 @contextlib.asynccontextmanager
@@ -456,44 +397,3 @@ def _deadline(what: str, timeout_s: float) -> Generator[None, None, None]:
             yield
     except TimeoutError as error:
         raise DeadlineError(what, timeout_s) from error
-
-
-def _launch_payload(request: LaunchRequest) -> bytes:
-    parts = [entry(RequestTag.ARGV, word) for word in request.main or ()]
-    parts += [entry(RequestTag.SIDECAR, word) for word in request.sidecar or ()]
-    parts += [entry(RequestTag.ENV, f"{name}={value}") for name, value in request.env]
-    parts += [
-        entry(RequestTag.CWD, request.cwd),
-        entry(RequestTag.POLICY, _POLICIES.index(request.restart)),
-        entry(RequestTag.BACKOFF_FIRST_MS, milliseconds(request.backoff_first_s)),
-        entry(RequestTag.BACKOFF_MAX_MS, milliseconds(request.backoff_max_s)),
-        entry(RequestTag.GRACE_MS, milliseconds(request.grace_s)),
-    ]
-    return b"".join(parts)
-
-
-def _state(number: int | None) -> LauncherState:
-    if number is None or number >= len(_STATES):
-        raise MalformedError("unknown state")
-    return _STATES[number]
-
-
-def _seconds(number: int | None) -> float | None:
-    return None if number is None else number / 1000
-
-
-def _status(facts: dict[int, bytes]) -> LauncherStatus:
-    sidecar = integer(facts, ReplyTag.SIDECAR_STATE)
-    return LauncherStatus(
-        state=_state(integer(facts, ReplyTag.STATE)),
-        main_pid=integer(facts, ReplyTag.PID),
-        restarts=integer(facts, ReplyTag.RESTARTS) or 0,
-        last_code=integer(facts, ReplyTag.LAST_CODE),
-        last_signal=integer(facts, ReplyTag.LAST_SIGNAL),
-        uptime_s=_seconds(integer(facts, ReplyTag.UPTIME_MS)),
-        next_restart_s=_seconds(integer(facts, ReplyTag.NEXT_RESTART_MS)),
-        sidecar_state=None if sidecar is None else _state(sidecar),
-        sidecar_pid=integer(facts, ReplyTag.SIDECAR_PID),
-        sidecar_restarts=integer(facts, ReplyTag.SIDECAR_RESTARTS) or 0,
-        programs=integer(facts, ReplyTag.PROGRAMS) or 0,
-    )

@@ -16,11 +16,45 @@ import anyio
 
 from ploinky.base.errors import DeadlineError, PloinkyError
 from ploinky.channel import errors
-from ploinky.channel.frames import FrameReader, FrameType, MalformedError, encode_frame
+from ploinky.channel.frames import WINDOW_BYTES, FrameReader, FrameType, MalformedError, encode_frame
 
 _READ_BYTES = 256 * 1024
 _MAX_ID = (1 << 32) - 1
 _ABANDONED = "its socket was closed here"
+
+
+class FlowWindow:
+    """Both sides' allowances of one channel: what we may send, and what may be sent to us."""
+
+    def __init__(self) -> None:
+        self.may_send = WINDOW_BYTES
+        self._may_receive = WINDOW_BYTES
+        self._taken = 0
+
+    def sent(self, size: int) -> None:
+        self.may_send -= size
+
+    def granted(self, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise MalformedError("a window has four bytes")
+        self.may_send += int.from_bytes(payload, "little")
+        if self.may_send > WINDOW_BYTES:
+            raise MalformedError("a window larger than agreed")
+
+    def received(self, size: int) -> None:
+        self._may_receive -= size
+        if self._may_receive < 0:
+            raise MalformedError("more output than the window allows")
+
+    def taken(self, size: int) -> bytes | None:
+        """Note that received bytes were used; the payload of the WINDOW frame that is due, if any."""
+        self._taken += size
+        if self._taken < WINDOW_BYTES // 2:
+            return None
+        payload = self._taken.to_bytes(4, "little")
+        self._may_receive += self._taken
+        self._taken = 0
+        return payload
 
 
 class Conversation(ABC):
@@ -108,7 +142,7 @@ class Link:
         try:
             while not ready():
                 if self.failure is not None:
-                    raise self.failure.with_traceback(None)
+                    raise _fresh(self.failure)
                 if self._reading:
                     await self._follow(waiting)
                 else:
@@ -209,7 +243,8 @@ class Link:
         if self.failure is not None:
             return
         self.failure = failure
-        anyio.notify_closing(self._socket)
+        if self._reading:
+            anyio.notify_closing(self._socket)
         self._socket.close()
         self._out.clear()
         self._conversations.clear()
@@ -220,3 +255,8 @@ class Link:
 def _wake(events: set[anyio.Event] | dict[anyio.Event, None]) -> None:
     for event in events:
         event.set()
+
+
+def _fresh(failure: PloinkyError) -> PloinkyError:
+    """A copy for one more task to raise: tracebacks of several tasks do not belong on one exception."""
+    return type(failure)(failure.code, failure.message, hint=failure.hint, details=failure.details)

@@ -149,3 +149,8 @@ class RemoteFile:
     @property
     def truncated(self) -> bool:
         return len(self.data) < self.size
+
+
+def milliseconds(seconds: float) -> int:
+    """A duration as the protocol has it: whole, not negative."""
+    return max(0, round(seconds * 1000))

@@ -19,7 +19,6 @@ from ploinky.base.errors import DeadlineError, PloinkyError
 from ploinky.channel import errors
 from ploinky.channel.frames import (
     CHUNK_BYTES,
-    WINDOW_BYTES,
     ExitFlag,
     FrameType,
     KillFlag,
@@ -34,44 +33,10 @@ from ploinky.channel.frames import (
     rlimit_entry,
     size_payload,
 )
-from ploinky.channel.link import Conversation, Link
-from ploinky.channel.model import Exit, ProgramChunk, SpawnRequest
+from ploinky.channel.link import Conversation, FlowWindow, Link
+from ploinky.channel.model import Exit, ProgramChunk, SpawnRequest, milliseconds
 
 _MARGIN_S = 5.0  # what a launcher may take beyond a program's own limits before it is given up
-
-
-class FlowWindow:
-    """Both sides' allowances of one channel: what we may send, and what may be sent to us."""
-
-    def __init__(self) -> None:
-        self.may_send = WINDOW_BYTES
-        self._may_receive = WINDOW_BYTES
-        self._taken = 0
-
-    def sent(self, size: int) -> None:
-        self.may_send -= size
-
-    def granted(self, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise MalformedError("a window has four bytes")
-        self.may_send += int.from_bytes(payload, "little")
-        if self.may_send > WINDOW_BYTES:
-            raise MalformedError("a window larger than agreed")
-
-    def received(self, size: int) -> None:
-        self._may_receive -= size
-        if self._may_receive < 0:
-            raise MalformedError("more output than the window allows")
-
-    def taken(self, size: int) -> bytes | None:
-        """Note that received bytes were used; the payload of the WINDOW frame that is due, if any."""
-        self._taken += size
-        if self._taken < WINDOW_BYTES // 2:
-            return None
-        payload = self._taken.to_bytes(4, "little")
-        self._may_receive += self._taken
-        self._taken = 0
-        return payload
 
 
 class Program(Conversation):
@@ -281,7 +246,3 @@ def _exit(payload: bytes) -> Exit:
     if (code is None) == (number is None):
         raise MalformedError("an end with both or neither of code and signal")
     return Exit(code, number, bool(flags & ExitFlag.TIMED_OUT), bool(flags & ExitFlag.OUTPUT_LIMITED))
-
-
-def milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1000))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
 
 from ploinky.base.errors import PloinkyError
 from ploinky.channel import errors
 from ploinky.channel.frames import CHUNK_BYTES, FrameType, MalformedError
-from ploinky.channel.link import Conversation, Link
-from ploinky.channel.program import FlowWindow
+from ploinky.channel.link import Conversation, FlowWindow, Link
 
 
 class TunnelConversation(Conversation):
@@ -92,13 +94,12 @@ class Tunnel(ByteStream):
             self._conversation.forget()
         await anyio.lowlevel.checkpoint()
 
-    async def _until(self, ready: object) -> None:
+    async def _until(self, ready: Callable[[], bool]) -> None:
         own = self._conversation
         if self._closed:
             raise anyio.ClosedResourceError
-        assert callable(ready)
         try:
-            await own.until(lambda: bool(ready()) or own.error is not None or self._closed)
+            await own.until(lambda: ready() or own.error is not None or self._closed)
         except PloinkyError as error:
             raise anyio.BrokenResourceError from error
         if self._closed:
