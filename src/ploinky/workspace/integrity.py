@@ -6,6 +6,7 @@ check: a function of the layout in ``_CHECKS``. Checking changes nothing.
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -140,7 +141,7 @@ def _links(layout: Layout) -> Iterator[LayoutIssue]:
 def _stray_links(layout: Layout, keys: set[str]) -> Iterator[LayoutIssue]:
     for folder in (layout.code, layout.skills):
         for link in sorted(folder.iterdir()) if folder.is_dir() else ():
-            ours = link.is_symlink() and layout.repos in link.resolve().parents
+            ours = link.is_symlink() and layout.repos in Path(os.path.realpath(link)).parents
             if ours and link.name not in keys and not link.name.startswith(".tmp-"):
                 yield LayoutIssue(
                     link,

@@ -77,7 +77,7 @@ def wanted_links(layout: Layout, entry: RegistryEntry) -> Iterator[tuple[Path, P
 
 def link_text(link: Path, target: Path) -> str:
     """The relative text of a link, counted from where its folder really lies."""
-    return os.path.relpath(target, link.parent.resolve())
+    return os.path.relpath(target, os.path.realpath(link.parent))
 
 
 def points_to(link: Path, target: Path) -> bool:
@@ -96,9 +96,9 @@ def _point(link: Path, target: Path) -> None:
 
 
 def _require_inside(layout: Layout, path: Path) -> None:
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # pathlib's raises where links go in a circle
     root = layout.root.resolve()
-    if resolved == root or root in resolved.parents:
+    if (resolved == root or root in resolved.parents) and not resolved.is_symlink():
         return
     raise PloinkyError(
         "LINK_ESCAPES",
