@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,19 @@ def test_text_that_is_no_json_is_refused_with_line_and_column(text: str) -> None
     assert (error.line, error.column) == UNREADABLE[text]
     assert error.message.startswith("Failed to parse manifest.json: ")
     assert f"line {error.line}, column {error.column}" in error.message
+
+
+def test_a_file_that_cannot_be_a_manifest_is_not_read_through() -> None:
+    assert refusal(" " * 1_000_001).code == "MANIFEST_PARSE_ERROR"
+
+
+def test_a_hostile_manifest_is_refused_in_little_time() -> None:
+    started = time.perf_counter()
+    ports = ",".join(f'"{start}-{start + 999}:1-1000"' for start in range(1, 60_000, 1000))
+    doubles = ",".join(f'"k{n % 1000}": {{"a": [{n}]}}' for n in range(30_000))
+    error = refusal(f'{{"container": "a", "ports": [{ports},{ports}], "x-many": {{{doubles}}}}}')
+    assert len(error.faults) == 60 + 29_000
+    assert time.perf_counter() - started < 10
 
 
 @pytest.mark.parametrize("text", ["[]", '"x"', "1", "null"])

@@ -6,17 +6,23 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ploinky.manifest.document import parse_manifest
+from ploinky.manifest.faults import ManifestError
 from ploinky.manifest.model import Manifest, manifest_schema
 
 DATA = Path(__file__).parents[1] / "data" / "manifests"
 FILES = sorted(DATA.glob("*.json"))
 SOURCE = Path(__file__).parents[2] / "src" / "ploinky" / "manifest"
+VALIDATOR = jsonschema_rs.validator_for(manifest_schema())
 LIGHT = ("values", "env", "ports", "refs", "texts", "graph", "faults", "jsontext")
 
 
@@ -31,8 +37,40 @@ def test_the_schema_is_a_schema() -> None:
 def test_the_schema_accepts_what_the_reader_accepts(file: Path) -> None:
     document = json.loads(file.read_text(encoding="utf-8-sig"))
     parse_manifest(file.read_bytes(), source=file.name)
-    errors = [str(error) for error in jsonschema_rs.validator_for(manifest_schema()).iter_errors(document)]
+    errors = [str(error) for error in VALIDATOR.iter_errors(document)]
     assert errors == []
+
+
+def changed(value: Any, choose: Callable[[int], int], new: Any) -> Any:
+    """A copy of a document in which one part, somewhere, is ``new``."""
+    if isinstance(value, dict) and value and choose(4):
+        key = list(value)[choose(len(value))]
+        return {**value, key: changed(value[key], choose, new)}
+    if isinstance(value, list) and value and choose(4):
+        index = choose(len(value))
+        return [*value[:index], changed(value[index], choose, new), *value[index + 1 :]]
+    return new
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    file=st.sampled_from(FILES),
+    data=st.data(),
+    new=st.none()
+    | st.booleans()
+    | st.integers(-1, 9000)
+    | st.sampled_from(["", "x", "a b", [], {}, ["x"], 1.5]),
+)
+def test_what_the_reader_accepts_after_any_change_the_schema_accepts_too(
+    file: Path, data: st.DataObject, new: object
+) -> None:
+    document = json.loads(file.read_text(encoding="utf-8-sig"))
+    document = changed(document, lambda size: data.draw(st.integers(0, size - 1)), new)
+    try:
+        parse_manifest(json.dumps(document), source=file.name)
+    except ManifestError:
+        return
+    assert VALIDATOR.is_valid(document)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +94,12 @@ def test_the_schema_accepts_what_the_reader_accepts(file: Path) -> None:
     ids=str,
 )
 def test_the_schema_refuses_what_has_the_wrong_shape(fragment: dict[str, object]) -> None:
-    assert not jsonschema_rs.validator_for(manifest_schema()).is_valid({"container": "busybox", **fragment})
+    assert not VALIDATOR.is_valid({"container": "busybox", **fragment})
 
 
 def test_the_schema_asks_for_an_image() -> None:
-    validator = jsonschema_rs.validator_for(manifest_schema())
-    assert not validator.is_valid({"about": "x"})
-    assert validator.is_valid({"image": "busybox"})
+    assert not VALIDATOR.is_valid({"about": "x"})
+    assert VALIDATOR.is_valid({"image": "busybox"})
 
 
 def test_every_field_is_described_or_describes_itself() -> None:

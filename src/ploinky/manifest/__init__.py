@@ -4,3 +4,7 @@
 is its schema; ``values`` holds what comes out. ``env``, ``ports``, ``refs`` and ``texts`` read single
 texts, ``graph`` orders agents into waves. Only ``document``, ``model`` and ``effective`` need pydantic.
 """
+
+from ploinky.manifest.values import AgentRef
+
+__all__ = ["AgentRef"]

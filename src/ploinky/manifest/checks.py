@@ -14,7 +14,7 @@ from ploinky.base.errors import UsageError
 from ploinky.base.names import closest
 from ploinky.manifest.env import entry_of_item, entry_of_pair
 from ploinky.manifest.jsontext import Json, Path
-from ploinky.manifest.ports import find_clash, parse_port
+from ploinky.manifest.ports import PortTable, parse_port
 from ploinky.manifest.texts import parse_volume
 from ploinky.manifest.values import HookName, PortSpec
 
@@ -63,15 +63,11 @@ def _env(manifest: Object) -> Iterator[Problem]:
 
 def _ports(manifest: Object) -> Iterator[Problem]:
     for path, layer in layers(manifest):
-        entries = [*_listed(layer, "port"), *_listed(layer, "ports")]
-        found: list[PortSpec] = []
-        for place, entry in entries:
-            read = _read_port(entry)
-            clash = find_clash((*found, *read)) if read else None
-            if clash is not None:
-                yield (*path, *place), f"the port {clash[1]} is given twice.", "Remove one of the two."
-            else:
-                found += read
+        table = PortTable()
+        for place, entry in (*_listed(layer, "port"), *_listed(layer, "ports")):
+            doubled = [port for port in _read_port(entry) if table.add(port) is not None]
+            if doubled:
+                yield (*path, *place), f"the port {doubled[0]} is given twice.", "Remove one of the two."
 
 
 def _volumes(manifest: Object) -> Iterator[Problem]:

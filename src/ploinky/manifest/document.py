@@ -23,6 +23,7 @@ from ploinky.manifest.jsontext import Document, JsonTextError, Path, Place, read
 from ploinky.manifest.model import Manifest, Profile
 
 F = TypeVar("F", bound=Finding)
+_LONGEST = 1_000_000
 _KEY = "[key]"
 _TAGGED = re.compile(r"\\x00(\w+)")
 _TOP_LEVEL = frozenset(field.alias or name for name, field in Manifest.model_fields.items())
@@ -80,6 +81,8 @@ def parse_manifest(text: str | bytes, *, source: str, strict: bool = False) -> M
 def _read(text: str | bytes, source: str) -> Document:
     if isinstance(text, bytes):
         text = _decode(text, source)
+    if len(text) > _LONGEST:
+        raise faults.parse_error(source, Fault("", 1, f"it is longer than {_LONGEST} characters", None))
     try:
         return read_json(text)
     except JsonTextError as error:

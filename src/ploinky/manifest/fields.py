@@ -121,7 +121,9 @@ Flag = Annotated[Annotated[bool, Boolean] | Annotated[Literal["true", "false"], 
 class Part(BaseModel):
     """An object of the manifest; fields that it does not know are kept and warned about."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow", validate_by_alias=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="allow", validate_by_alias=True, defer_build=True
+    )
 
 
 class EnvValue(Part):

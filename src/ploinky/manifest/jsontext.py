@@ -99,7 +99,14 @@ class _Reader:
         value = self._value(())
         if self._peek():
             raise self._error("there is text after the end of the document")
-        return Document(value, self._places, self._key_places, tuple(self._remarks))
+        # of a key given twice the first value leaves places behind that are no longer there
+        live = set(_paths(value, ())) if self._remarks else self._places.keys()
+        return Document(
+            value,
+            {path: place for path, place in self._places.items() if path in live},
+            {path: place for path, place in self._key_places.items() if path in live},
+            tuple(self._remarks),
+        )
 
     def _place(self, at: int) -> Place:
         line = bisect_right(self._line_starts, at)
@@ -147,7 +154,6 @@ class _Reader:
             inner = (*path, key)
             if key in found:
                 self._remark(inner, start, "this key is given twice")
-                self._forget(inner)
             self._key_places[inner] = self._place(start)
             if self._peek() != ":":
                 raise self._error("':' is expected after the key")
@@ -225,8 +231,12 @@ class _Reader:
             self._remark(path, start, "this number is too large")
         return value
 
-    def _forget(self, path: Path) -> None:
-        """Drop the places below ``path``: a second value of the same key takes over."""
-        for place in [known for known in self._places if known[: len(path)] == path]:
-            del self._places[place]
-            self._key_places.pop(place, None)
+
+def _paths(value: Json, path: Path) -> Iterator[Path]:
+    yield path
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _paths(part, (*path, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _paths(part, (*path, index))

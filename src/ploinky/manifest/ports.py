@@ -43,28 +43,39 @@ def parse_port(spec: str | int) -> tuple[PortSpec, ...]:
     )
 
 
-def clashes(first: PortSpec, second: PortSpec) -> bool:
-    """Whether the two cannot be offered together: the same host port on an address that both claim.
+class PortTable:
+    """Ports that can be offered together.
 
-    Two entries without a host port clash if they offer the same container port alike.
+    Two clash if they claim the same host port on an address that both cover, or if both leave the host
+    port open and offer the same container port alike.
     """
-    if first.protocol != second.protocol or first.host_port != second.host_port:
-        return False
-    if first.host_port == 0:
-        return first == second
-    addresses = {first.host_ip, second.host_ip}
-    return len(addresses) == 1 or bool(addresses & _EVERYWHERE)
+
+    def __init__(self) -> None:
+        self._ports: dict[tuple[str, int, int], list[PortSpec]] = {}
+
+    def add(self, port: PortSpec) -> PortSpec | None:
+        """Take the port in, or return the former one that it clashes with."""
+        inside = 0 if port.host_port else port.container_port
+        alike = self._ports.setdefault((port.protocol, port.host_port, inside), [])
+        for former in alike:
+            if former.host_ip == port.host_ip or (port.host_port and _overlap(former, port)):
+                return former
+        alike.append(port)
+        return None
 
 
 def find_clash(ports: Iterable[PortSpec]) -> tuple[PortSpec, PortSpec] | None:
-    """The first two ports that clash, in the order given, or None."""
-    seen: list[PortSpec] = []
+    """The first two ports that cannot be offered together, in the order given, or None."""
+    table = PortTable()
     for port in ports:
-        for former in seen:
-            if clashes(former, port):
-                return former, port
-        seen.append(port)
+        former = table.add(port)
+        if former is not None:
+            return former, port
     return None
+
+
+def _overlap(first: PortSpec, second: PortSpec) -> bool:
+    return not _EVERYWHERE.isdisjoint((first.host_ip, second.host_ip))
 
 
 def _range(text: str) -> range:
