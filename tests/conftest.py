@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +10,7 @@ import pytest
 
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.structure import init_workspace
+from tests import engines
 
 # a busy machine is slow now and then; that is no failure of the code
 hypothesis.settings.register_profile(
@@ -29,3 +31,9 @@ def layout(tmp_path: Path) -> Layout:
     root = tmp_path / "workspace"
     root.mkdir()
     return init_workspace(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _images_end_with_the_run() -> Iterator[None]:
+    yield
+    engines.give_back()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +14,7 @@ import anyio
 import pytest
 
 from ploinky.runtimes.protocol import Runtime
+from tests import engines
 from tests.contract.engine_under_test import EngineModule, EngineUnderTest
 
 ENGINES = {
@@ -23,6 +23,7 @@ ENGINES = {
     "podman": "tests.contract.engine_podman",
     "docker": "tests.contract.engine_docker",
 }
+THINGS = {"sandbox": "bubblewrap"}  # what PLOINKY_REQUIRE calls it
 MARKS = {"sandbox": pytest.mark.bubblewrap, "podman": pytest.mark.podman, "docker": pytest.mark.docker}
 
 
@@ -43,9 +44,7 @@ def engine_module(request: pytest.FixtureRequest) -> EngineModule:
     module = cast("EngineModule", importlib.import_module(name))
     reason = module.unusable()
     if reason is not None:
-        if request.param in os.environ.get("PLOINKY_TEST_ENGINES", "").split(","):
-            pytest.fail(f"{request.param} was asked for and cannot be used: {reason}")
-        pytest.skip(reason)
+        engines.absent(THINGS.get(request.param, request.param), reason)
     return module
 
 

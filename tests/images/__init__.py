@@ -9,7 +9,6 @@ use, so that example agents start without a registry.
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -88,14 +87,6 @@ def present(engine: str, tag: str) -> bool:
 def remove(engine: str, tag: str) -> None:
     """Remove an image; one that is not there is no failure."""
     subprocess.run([engine, "rmi", "--force", tag], capture_output=True, timeout=TIMEOUT_S, check=False)
-
-
-def temporary(engine: str, recipe: Recipe, *, name: str) -> Iterator[str]:
-    """An image of this process alone, for a session fixture; its name."""
-    tag = f"localhost/ploinky-test-{name}:{os.getpid()}"
-    make(engine, tag, recipe)
-    yield tag
-    remove(engine, tag)
 
 
 def _archive(recipe: Recipe) -> bytes:

@@ -13,7 +13,9 @@ from ploinky.runtimes.errors import runtime_unavailable
 
 DOCKER = EngineKind(
     traits=Traits(log_driver="json-file", tmpfs_option=None, keeps_id=False),
-    networks=NetworkOptions(base=(("com.docker.network.bridge.enable_icc", "false"),), link=()),
+    networks=NetworkOptions(
+        base=(("com.docker.network.bridge.enable_icc", "false"),), link=(), fixed_macs=False
+    ),
     isolation=Isolation.ENGINE,
     rootless_isolation=Isolation.ENGINE,
 )

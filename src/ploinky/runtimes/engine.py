@@ -7,17 +7,17 @@ and probes go through its socket. Knows no manifest. What differs between engine
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.runtimes.engine_api import CALL_TIMEOUT_S, EngineApi, EngineError
-from ploinky.runtimes.engine_config import Facts, Traits, create_body
+from ploinky.runtimes.engine_config import Attachment, Facts, Traits, create_body
 from ploinky.runtimes.engine_host import (
     ask_launcher_to_end,
     container_user,
@@ -25,7 +25,6 @@ from ploinky.runtimes.engine_host import (
     hand_over,
     launcher_socket,
     outbound_address,
-    wait_for_launcher,
 )
 from ploinky.runtimes.engine_images import has_image, pull
 from ploinky.runtimes.engine_models import ContainerReport, EngineEvent, EngineInfo
@@ -47,6 +46,7 @@ from ploinky.runtimes.errors import (
     start_failed,
     stop_failed,
 )
+from ploinky.runtimes.launcher_ready import wait_for_launcher
 from ploinky.runtimes.protocol import (
     RuntimeEvent,
     RuntimeEventKind,
@@ -59,6 +59,7 @@ from ploinky.runtimes.spec import LABEL_WORKSPACE, NetworkMode, RunSpec
 if TYPE_CHECKING:
     from aiodocker import Docker
     from aiodocker.containers import DockerContainer
+    from aiodocker.types import JSONObject
 
 START_TIMEOUT_S = 20.0
 STOP_MARGIN_S = 10.0
@@ -66,6 +67,7 @@ REJOIN_FIRST_S = 0.1
 REJOIN_LONGEST_S = 5.0
 LIST_WIDTH = 8
 LAST_LINES = 5
+ENDED_HINT = "Is the image made for this machine's processor? See: ploinky doctor"
 NO_LIMITS = (
     "Limits on memory, CPU and processes do not hold here: the engine is rootless and the machine uses "
     "cgroup v1."
@@ -112,7 +114,7 @@ class EngineRuntime:
         address = await self._networks.host_address(workspace)
         return address or outbound_address()
 
-    async def create(self, spec: RunSpec) -> AsyncIterator[str]:
+    async def create(self, spec: RunSpec) -> AsyncGenerator[str, None]:
         if await self._report(spec.name) is not None:
             raise name_in_use(spec.name)
         facts = await self._facts()
@@ -123,7 +125,8 @@ class EngineRuntime:
                 async for line in lines:
                     yield line
         try:
-            await self._make(spec, facts)
+            with anyio.CancelScope(shield=True):  # a request that was sent is carried out: all or nothing
+                await self._make(spec, facts)
         except EngineError as error:
             if await self._report(spec.name) is not None:
                 raise name_in_use(spec.name) from error
@@ -133,16 +136,17 @@ class EngineRuntime:
     async def start(self, name: str) -> None:
         report = await self._require(name)
         socket = launcher_socket(report.socket_dir)
-        if report.sandbox().state is SandboxState.RUNNING:
-            return
         if socket is None:
             raise start_failed(name, "it was not made by this program.", hint="Remove it by hand.")
-        socket.unlink(missing_ok=True)  # of a former run
+        if report.sandbox().state is SandboxState.RUNNING:
+            await self._wait_for_launcher(name, socket)
+            return
         try:
-            await self._networks.join(report)
-            await self._act(name, "starting", lambda each: each.start())
-            await self._keep_apart(report)
-            await wait_for_launcher(name, socket, lambda: self._how_it_ended(name), timeout_s=START_TIMEOUT_S)
+            with anyio.CancelScope(shield=True):  # what the engine was told to start is known to run
+                await self._networks.join(report)
+                await self._act(name, "starting", lambda each: each.start())
+                await self._keep_apart(report)
+            await self._wait_for_launcher(name, socket)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
                 await self._kill(name)
@@ -205,7 +209,7 @@ class EngineRuntime:
 
     async def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: str | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         parameters = log_parameters(follow=follow, tail=tail, since=since)
         try:
             async with (
@@ -219,7 +223,7 @@ class EngineRuntime:
                 raise sandbox_not_found(name) from error
             raise
 
-    async def events(self, workspace: str) -> AsyncIterator[RuntimeEvent]:
+    async def events(self, workspace: str) -> AsyncGenerator[RuntimeEvent, None]:
         parameters = label_filter(workspace, type=["container"])
         pause_s, missed = REJOIN_FIRST_S, False
         while True:
@@ -245,16 +249,16 @@ class EngineRuntime:
     async def _make(self, spec: RunSpec, facts: Facts) -> None:
         user = container_user(spec, facts)
         hand_over(spec.socket_dir, user, facts)
-        network = await self._ready_networks(spec)
-        body = create_body(spec, network=network, user=user, traits=self._kind.traits, facts=facts)
+        base = await self._ready_networks(spec)
+        body = create_body(spec, base=base, user=user, traits=self._kind.traits, facts=facts)
 
         async def make(docker: Docker) -> None:
-            await docker.containers.create({**body}, name=spec.name)
+            await docker.containers.create(cast("JSONObject", body), name=spec.name)
 
         try:
             await self._api.call(f"creating {spec.name}", make)
         except EngineError:
-            if network is None or await self._networks.find(network) is not None:
+            if base is None or await self._networks.find(base.network) is not None:
                 raise
             await self._ready_networks(spec)  # another command had just removed it as unused
             await self._api.call(f"creating {spec.name}", make)
@@ -265,14 +269,14 @@ class EngineRuntime:
                 await self.remove(spec.name)
             raise
 
-    async def _ready_networks(self, spec: RunSpec) -> str | None:
+    async def _ready_networks(self, spec: RunSpec) -> Attachment | None:
         """The base network that the container is made in; None if its mode wants none of ours."""
         if spec.network.mode is not NetworkMode.WORKSPACE:
             return None
         isolation = await self._isolation()
         network = await self._networks.ensure_base(spec.workspace, spec.agent, isolation)
         await self._networks.ensure_links(spec)
-        return network
+        return self._networks.attachment(spec.name, network)
 
     async def _facts(self) -> Facts:
         info = await self._api.info()
@@ -323,13 +327,19 @@ class EngineRuntime:
         with suppress(PloinkyError):
             await self._act(name, "the end of", _ended)
 
-    async def _how_it_ended(self, name: str) -> str | None:
-        report = await self._report(name)
-        if report is None:
+    async def _wait_for_launcher(self, name: str, socket: Path) -> None:
+        async def alive() -> bool:
+            sandbox = await self.inspect(name)
+            return sandbox is not None and sandbox.state is SandboxState.RUNNING
+
+        what = f"the launcher of {name}"
+        if not await wait_for_launcher(socket, alive=alive, what=what, timeout_s=START_TIMEOUT_S):
+            raise start_failed(name, await self._how_it_ended(name), hint=ENDED_HINT)
+
+    async def _how_it_ended(self, name: str) -> str:
+        sandbox = await self.inspect(name)
+        if sandbox is None:
             return "it was removed meanwhile."
-        sandbox = report.sandbox()
-        if sandbox.state is SandboxState.RUNNING:
-            return None
         async with aclosing(self.logs(name, tail=LAST_LINES)) as chunks:
             printed = b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace").strip()
         said = f" It printed: {printed}" if printed else ""

@@ -24,6 +24,8 @@ from ploinky.runtimes.spec import (
 MASK_OPTIONS = ("ro", "nosuid", "nodev", "noexec", "size=64k", "mode=0555")
 SCRATCH_OPTIONS = ("rw", "nosuid", "nodev", "mode=1777")
 LOG_SIZE = "10m"
+# The names of an agent in its links. It has none in the base network: there they would lead nowhere.
+LABEL_ALIASES = "ploinky.aliases"
 NO_FILE = Path("/dev/null")
 
 JsonObject = dict[str, object]
@@ -52,6 +54,14 @@ class Facts:
     selinux: bool
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """The network that a container is made in. ``mac`` None leaves the address of its port to the engine."""
+
+    network: str
+    mac: str | None
+
+
 class CreateBody(TypedDict, total=False):
     """The body of ``POST /containers/create``."""
 
@@ -68,28 +78,29 @@ class CreateBody(TypedDict, total=False):
     NetworkingConfig: JsonObject
 
 
-def create_body(spec: RunSpec, *, network: str | None, user: str, traits: Traits, facts: Facts) -> CreateBody:
-    """The container of ``spec``. ``network`` is the one it is made in (None: by the spec's mode).
+def create_body(
+    spec: RunSpec, *, base: Attachment | None, user: str, traits: Traits, facts: Facts
+) -> CreateBody:
+    """The container of ``spec``; without ``base`` its network is what the spec's mode says.
 
     Raises:
         PloinkyError: CONTAINER_CREATE_FAILED if a mount point is missing below a read-only mount.
     """
+    network = None if base is None else base.network
     body: CreateBody = {
         "Image": spec.image,
         "Entrypoint": [f"{LAUNCHER_MOUNT}/launcher", "serve", "--socket", f"{SOCKET_MOUNT}/{SOCKET_NAME}"],
         "Cmd": [],
         "Env": [f"{name}={value}" for name, value in spec.env],
-        "Labels": spec.labels,
+        "Labels": {**spec.labels, LABEL_ALIASES: ",".join((spec.agent, *spec.network.aliases))},
         "WorkingDir": _workdir(spec),
         "User": user,
         "StopSignal": "SIGTERM",
         "ExposedPorts": {_port_key(port): {} for port in spec.ports},
         "HostConfig": _host_config(spec, network=network, user=user, traits=traits, facts=facts),
     }
-    if network is not None:
-        body["NetworkingConfig"] = {
-            "EndpointsConfig": {network: {"Aliases": [spec.agent, *spec.network.aliases]}}
-        }
+    if base is not None and base.mac is not None:
+        body["NetworkingConfig"] = {"EndpointsConfig": {base.network: {"MacAddress": base.mac}}}
     return body
 
 

@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.channel.client import open_channel
-from ploinky.runtimes.engine_api import is_socket
 from ploinky.runtimes.engine_config import Facts
-from ploinky.runtimes.errors import start_failed
 from ploinky.runtimes.spec import SOCKET_NAME, RunSpec
 
 CONNECT_TIMEOUT_S = 1.0
-FIRST_PAUSE_S = 0.005
-LONGEST_PAUSE_S = 0.1
 NOWHERE = ("192.0.2.1", 9)  # an address for documentation: the route to it is asked, nothing is sent
 
 
@@ -69,31 +64,6 @@ async def ask_launcher_to_end(path: Path, *, grace_s: float) -> None:
         return
 
 
-async def wait_for_launcher(
-    name: str, path: Path, ended: Callable[[], Awaitable[str | None]], *, timeout_s: float
-) -> None:
-    """Return once the launcher answers. ``ended`` says how the container ended, or None while it runs.
-
-    Raises:
-        PloinkyError: CONTAINER_START_FAILED if it ended, or does not answer in time.
-    """
-    pause_s = FIRST_PAUSE_S
-    with anyio.move_on_after(timeout_s):
-        while True:
-            if await _answers(path):
-                return
-            reason = await ended()
-            if reason is not None:
-                raise start_failed(name, reason)
-            await anyio.sleep(pause_s)
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 1.5)
-    raise start_failed(
-        name,
-        f"its launcher does not answer on {path} after {timeout_s:g} s.",
-        hint="See what it printed: ploinky logs",
-    )
-
-
 def outbound_address() -> str:
     """The host's address on the way out: what a container reaches when no bridge of its own leads home."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -102,15 +72,3 @@ def outbound_address() -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
-
-
-async def _answers(path: Path) -> bool:
-    if not is_socket(path):
-        return False
-    try:
-        with anyio.move_on_after(CONNECT_TIMEOUT_S):
-            async with open_channel(path):
-                return True
-    except (PloinkyError, OSError):
-        return False
-    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ async def has_image(api: EngineApi, image: str) -> bool:
     return True
 
 
-async def pull(api: EngineApi, image: str) -> AsyncIterator[str]:
+async def pull(api: EngineApi, image: str) -> AsyncGenerator[str, None]:
     """Pull an image; each line says what arrives. A silence of ``SILENCE_S`` ends the pull.
 
     Raises:

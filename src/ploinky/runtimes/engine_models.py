@@ -54,7 +54,6 @@ class Endpoint(_Answer):
     """One network of a container. ``gateway`` is empty while it does not run."""
 
     gateway: str = Field("", alias="Gateway")
-    aliases: tuple[str, ...] | None = Field((), alias="Aliases")
 
 
 class MountPoint(_Answer):

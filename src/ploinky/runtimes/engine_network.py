@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ploinky.runtimes.engine_api import EngineApi, EngineError
+from ploinky.runtimes.engine_config import LABEL_ALIASES, Attachment
 from ploinky.runtimes.engine_models import ContainerReport, ContainerRow, NetworkReport
 from ploinky.runtimes.spec import LABEL_AGENT, LABEL_WORKSPACE, NetworkMode, RunSpec
 
@@ -50,10 +51,15 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """The engine's own options: ``base`` for base networks, ``link`` for links."""
+    """The engine's own options: ``base`` for base networks, ``link`` for links.
+
+    With ``fixed_macs`` a container's port has the same address after each start. Podman else gives a new
+    one to an IP that it uses again, which neighbours do not notice for seconds.
+    """
 
     base: tuple[tuple[str, str], ...]
     link: tuple[tuple[str, str], ...]
+    fixed_macs: bool
 
 
 def base_name(workspace: str, agent: str, isolation: Isolation) -> str:
@@ -65,6 +71,12 @@ def base_name(workspace: str, agent: str, isolation: Isolation) -> str:
 def bridge_name(network: str) -> str:
     """The host's interface for a network: 14 characters, of at most 15."""
     return f"pk{hashlib.sha256(network.encode()).hexdigest()[:12]}"
+
+
+def mac_address(container: str, network: str) -> str:
+    """A locally administered address for a container's port in a network; the same in every process."""
+    digest = hashlib.sha256(f"{container}@{network}".encode()).hexdigest()
+    return ":".join(("02", *(digest[at : at + 2] for at in range(0, 10, 2))))
 
 
 def wanted_links(spec: RunSpec) -> dict[str, dict[str, str]]:
@@ -123,6 +135,10 @@ class WorkspaceNetworks:
         name = await self.ensure_base(workspace, "", Isolation.PORTS)
         report = await self.find(name)
         return None if report is None else report.gateway
+
+    def attachment(self, container: str, network: str) -> Attachment:
+        """How a container is made in a network."""
+        return Attachment(network, mac_address(container, network) if self._options.fixed_macs else None)
 
     async def ensure_links(self, spec: RunSpec) -> None:
         for name, labels in wanted_links(spec).items():
@@ -203,13 +219,11 @@ class WorkspaceNetworks:
                     raise
 
     async def _connect(self, network: str, row: ContainerRow) -> None:
-        aliases = {row.labels.get(LABEL_AGENT, "")}
-        for endpoint in row.network.networks.values():
-            aliases.update(endpoint.aliases or ())
-        body = {
-            "Container": row.id,
-            "EndpointConfig": {"Aliases": sorted(aliases - {"", row.id[:12]})},
-        }
+        aliases = row.labels.get(LABEL_ALIASES, "").split(",")
+        endpoint: dict[str, object] = {"Aliases": aliases}
+        if self._options.fixed_macs:
+            endpoint["MacAddress"] = mac_address(row.name, network)
+        body = {"Container": row.id, "EndpointConfig": endpoint}
 
         async def connect(docker: Docker) -> None:
             await (await docker.networks.get(network)).connect(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +18,7 @@ _CHUNK = 64 * 1024
 M = TypeVar("M", bound=BaseModel)
 
 
-async def demultiplexed(body: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def demultiplexed(body: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
     """The payloads of both streams in the order they were printed, until the engine closes.
 
     A stream that breaks in the middle of a frame ends there: what came is given, nothing is invented.
@@ -40,7 +40,7 @@ async def demultiplexed(body: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         return
 
 
-async def json_lines(body: aiohttp.StreamReader, model: type[M]) -> AsyncIterator[M]:
+async def json_lines(body: aiohttp.StreamReader, model: type[M]) -> AsyncGenerator[M, None]:
     """Each line as ``model``, until the engine closes or the connection breaks."""
     import aiohttp
 

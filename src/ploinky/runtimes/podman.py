@@ -14,7 +14,7 @@ from ploinky.runtimes.podman_service import PodmanEndpoint
 PODMAN = EngineKind(
     traits=Traits(log_driver="k8s-file", tmpfs_option="notmpcopyup", keeps_id=True),
     # Without "isolate", Podman's networks reach each other.
-    networks=NetworkOptions(base=(("isolate", "true"),), link=(("isolate", "true"),)),
+    networks=NetworkOptions(base=(("isolate", "true"),), link=(("isolate", "true"),), fixed_macs=True),
     isolation=Isolation.PORTS,
     rootless_isolation=Isolation.SEPARATE,
 )
