@@ -1,0 +1,1 @@
+"""Tests of the secrets package."""  # noqa: A005 (mirrors the package)
