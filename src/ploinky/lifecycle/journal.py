@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ploinky.workspace.layout import Layout
 
 START_MARK = "PLOINKY_START_ID"
 _POLL_S = 0.02
+_SHORT_WAIT_S = 0.3
 
 
 class Journal(BaseModel):
@@ -71,13 +72,20 @@ def new_start_id() -> str:
 
 
 @asynccontextmanager
-async def agent_lock(layout: Layout, key: str, *, timeout_s: float) -> AsyncIterator[None]:
-    """Work on one agent alone, among all processes and tasks.
+async def agent_lock(
+    layout: Layout, key: str, *, timeout_s: float, on_wait: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[None]:
+    """Work on one agent alone, among all processes and tasks. ``on_wait`` is called once if it takes long.
 
     Raises:
         DeadlineError: AGENT_BUSY after ``timeout_s``.
     """
-    lock = await _wait_for_lock(layout, key, timeout_s)
+    try:
+        lock = await _wait_for_lock(layout, key, min(timeout_s, _SHORT_WAIT_S))
+    except DeadlineError:
+        if on_wait is not None:
+            await on_wait()
+        lock = await _wait_for_lock(layout, key, timeout_s)
     try:
         yield
     finally:

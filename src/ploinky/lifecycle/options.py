@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ploinky.workspace.settings import Settings
+
 READY_TIMEOUT_S = 60.0
 HOOK_TIMEOUT_S = 600.0
 INSTALL_TIMEOUT_S = 1800.0
@@ -31,3 +33,10 @@ class StopOptions:
 
     grace_s: float = STOP_GRACE_S
     lock_timeout_s: float = 60.0
+
+
+def usual_options(settings: Settings) -> StartOptions:
+    """How agents start when nobody says otherwise."""
+    return StartOptions(
+        timeout_s=settings.start.ready_timeout_s, hook_timeout_s=settings.start.hook_timeout_s
+    )

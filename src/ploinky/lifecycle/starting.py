@@ -20,10 +20,10 @@ from ploinky.lifecycle.emitting import Emit, as_events
 from ploinky.lifecycle.failures import trust_required
 from ploinky.lifecycle.hooks import HookRun, run_container_hook, run_host_hook, start_mark
 from ploinky.lifecycle.installing import Installer
-from ploinky.lifecycle.journal import JournalFile, agent_lock, is_locked, new_start_id
+from ploinky.lifecycle.journal import JournalFile, agent_lock, new_start_id
 from ploinky.lifecycle.launching import ReadyWait, base_environment, is_launched, launch
 from ploinky.lifecycle.mounts import make_folders, make_mount_points
-from ploinky.lifecycle.options import StartOptions
+from ploinky.lifecycle.options import StartOptions, usual_options
 from ploinky.lifecycle.planner import StartPlan, plan_agent
 from ploinky.lifecycle.records import bound, change_entry, made, move, planned
 from ploinky.lifecycle.recovery import recover
@@ -56,15 +56,17 @@ def start_agent(ctx: LifecycleContext, key: str, options: StartOptions | None = 
         PloinkyError: after the state FAILED was recorded, and nothing half-made is left running.
         NeedsApprovalError: MISSING_SECRETS or TRUST_REQUIRED; nothing was created.
     """
-    return as_events(partial(start, ctx, key, options or StartOptions()))
+    return as_events(partial(start, ctx, key, options or usual_options(ctx.settings)))
 
 
 async def start(ctx: LifecycleContext, key: str, options: StartOptions, emit: Emit) -> None:
     """What ``start_agent`` does, telling it to ``emit``."""
     ctx.registry.require(key)
-    if is_locked(ctx.layout, key):
+
+    async def on_wait() -> None:
         await emit(Notice(message=f"Another command works on '{key}'; waiting for it.", agent=key))
-    async with agent_lock(ctx.layout, key, timeout_s=options.lock_timeout_s):
+
+    async with agent_lock(ctx.layout, key, timeout_s=options.lock_timeout_s, on_wait=on_wait):
         await recover(ctx, key, emit)
         await _Start(ctx, key, options, emit).run()
 

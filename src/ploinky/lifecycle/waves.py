@@ -12,7 +12,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit, as_events
 from ploinky.lifecycle.failures import dependency_failed
-from ploinky.lifecycle.options import STOP_GRACE_S, StartOptions
+from ploinky.lifecycle.options import STOP_GRACE_S, StartOptions, usual_options
 from ploinky.lifecycle.planner import effective_config
 from ploinky.lifecycle.records import move
 from ploinky.lifecycle.starting import start
@@ -45,7 +45,7 @@ def start_agents(
         PloinkyError: the agent's own error if one failed by itself; AGENTS_FAILED if several did.
         NotFoundError: AGENT_NOT_ENABLED. CycleError: showing the circle.
     """
-    return as_events(partial(_start_all, ctx, tuple(keys), options or StartOptions()))
+    return as_events(partial(_start_all, ctx, tuple(keys), options or usual_options(ctx.settings)))
 
 
 def stop_agents(
