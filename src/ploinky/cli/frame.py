@@ -105,7 +105,7 @@ class PloinkyCommand(click.Command):
 
 
 def command(
-    name: str, *examples: str, **settings: Any
+    name: str, *examples: str, cls: type[PloinkyCommand] = PloinkyCommand, **settings: Any
 ) -> Callable[[Callable[Concatenate[Invocation, _P], None]], PloinkyCommand]:
     """Make a function a command; it gets the invocation first. At least one example is shown in its help."""
     assert examples, f"the command {name} needs an example"
@@ -115,7 +115,7 @@ def command(
         def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
             function(Invocation.of(click.get_current_context()), *args, **kwargs)
 
-        made: PloinkyCommand = click.command(name, cls=PloinkyCommand, examples=examples, **settings)(call)
+        made: PloinkyCommand = click.command(name, cls=cls, examples=examples, **settings)(call)
         return made
 
     return wrap

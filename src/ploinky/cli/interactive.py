@@ -120,4 +120,3 @@ def _global_words(invocation: Invocation) -> list[str]:
         words += [name, value] if value else []
     words += ["--trust"] if invocation.trust else []
     return words
-

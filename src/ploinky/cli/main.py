@@ -103,7 +103,10 @@ def _version_option() -> click.Option:
 
 def _asks_json(words: list[str]) -> bool:
     own = words[: words.index("--")] if "--" in words else words
-    return "--json" in own
+    following = [*own[1:], ""]
+    return any(
+        word == "--json" and not after.startswith("{") for word, after in zip(own, following, strict=True)
+    )
 
 
 def _usage_hint(error: click.UsageError) -> str | None:

@@ -8,17 +8,15 @@ the readiness.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
 
 from ploinky.base.errors import DeadlineError, PloinkyError
-from ploinky.base.files import FileLock, read_text, write_atomic
+from ploinky.base.files import FileLock, read_text
 from ploinky.base.process_id import ProcessId
 from ploinky.base.waits import wait_until
 from ploinky.operations.endpoint import (
@@ -32,6 +30,7 @@ from ploinky.operations.endpoint import (
 )
 from ploinky.operations.platform import Platform
 from ploinky.operations.ports import is_free, port_owner
+from ploinky.operations.routing import Listening, last_port, write_routing
 from ploinky.router.gateway_client import GatewayAddress, GatewayClient
 from ploinky.workspace.layout import Layout
 
@@ -40,14 +39,6 @@ STOP_TIMEOUT_S = 15.0
 KILL_TIMEOUT_S = 5.0
 _MAX_LOG = 5 * 1024 * 1024
 _LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Listening:
-    """Where a gateway listens or is to listen."""
-
-    host: str
-    port: int
 
 
 def bind_host(platform: Platform) -> str:
@@ -71,7 +62,7 @@ def choose_listening(platform: Platform, port: int | None) -> Listening:
     gateway = platform.settings.gateway
     if port is None:
         configured = "gateway" in platform.settings.model_fields_set and "port" in gateway.model_fields_set
-        port = gateway.port if configured else _last_port(platform.layout) or gateway.port
+        port = gateway.port if configured else last_port(platform.layout) or gateway.port
     if port and not is_free(host, port):
         owner = port_owner(port)
         raise PloinkyError(
@@ -121,7 +112,7 @@ async def launch_gateway(platform: Platform, listening: Listening) -> bool:
                 return False
             await stop_gateway(layout)
         await _spawn_supervisor(platform, listening)
-        _remember(layout, listening)
+        write_routing(layout, listening, {})
     return True
 
 
@@ -193,7 +184,7 @@ async def _spawn_supervisor(platform: Platform, listening: Listening) -> None:
     words = [*platform.serve_args, "--port", str(listening.port)]
     argv = [sys.executable, "-m", "ploinky.gateway.supervise", str(layout.root), *words]
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    pid = os.posix_spawn(
+    pid = os.posix_spawn(  # noqa: ASYNC221 (returns at once; a child of asyncio would be killed with it)
         argv[0],
         argv,
         dict(platform.environ),
@@ -229,18 +220,3 @@ def _gave_up(layout: Layout) -> PloinkyError:
     return PloinkyError(
         "GATEWAY_FAILED", f"The gateway did not start.\n{shown}", hint=f"Its log: {gateway_log(layout)}"
     )
-
-
-def _last_port(layout: Layout) -> int | None:
-    try:
-        facts = json.loads(read_text(layout.routing_file) or "{}")
-    except ValueError:
-        return None
-    port = facts.get("port") if isinstance(facts, dict) else None
-    return port if isinstance(port, int) else None
-
-
-def _remember(layout: Layout, listening: Listening) -> None:
-    """Keep the port for the next start; the gateway adds the routes."""
-    facts = {"host": listening.host, "port": listening.port, "routes": {}}
-    write_atomic(layout.routing_file, json.dumps(facts, indent=2).encode() + b"\n")

@@ -15,7 +15,6 @@ from ploinky.lifecycle.waves import start_agents
 from ploinky.manifest import AgentRef
 from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import (
-    Listening,
     await_gateway,
     choose_listening,
     launch_gateway,
@@ -24,6 +23,7 @@ from ploinky.operations.gateway_control import (
 )
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import find_enabled
+from ploinky.operations.routing import Listening
 from ploinky.wire.events import Event, Notice, Progress, Result, StateChanged, StepStarted
 from ploinky.workspace.states import AgentState, Desired
 

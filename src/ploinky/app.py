@@ -1,0 +1,166 @@
+"""The composition root: the only place that names concrete classes.
+
+``open_platform`` makes what operations stand on; ``run_gateway_here`` makes the gateway process of the same
+parts. Nothing else decides which engine, registry or signer is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from ploinky.base.redaction import RedactingFilter, Redactor
+from ploinky.channel.binary import launcher_folder
+from ploinky.lifecycle.context import LifecycleContext, RouterAddress
+from ploinky.operations.gateway_control import bind_host
+from ploinky.operations.platform import Platform
+from ploinky.operations.remembered_engine import engine_to_use, remember_engine
+from ploinky.operations.routing import last_port
+from ploinky.repos.store import RepoStore
+from ploinky.router.callers import OWNER, Caller, CallerKind
+from ploinky.runtimes.choose import choose_runtime
+from ploinky.runtimes.protocol import Runtime
+from ploinky.secrets.sources import SecretSources
+from ploinky.secrets.store import DotSecrets
+from ploinky.secrets.tokens import OwnerToken, TokenSigner
+from ploinky.workspace.layout import Layout, find_workspace, require_workspace, runtime_folder
+from ploinky.workspace.profiles import active_profile
+from ploinky.workspace.registry import Registry
+from ploinky.workspace.settings import Settings, load_settings
+from ploinky.workspace.structure import init_workspace
+
+_CLOSE_TIMEOUT_S = 5.0
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose on the command line; None: not said."""
+
+    start_dir: Path
+    environ: Mapping[str, str]
+    profile: str | None = None
+    runtime: str | None = None
+    trust: bool = False
+
+
+def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform:
+    """The platform of the workspace around ``start_dir``; made there if it is missing and asked for.
+
+    Opens no engine and starts no event loop.
+
+    Raises:
+        NotFoundError: ``NO_WORKSPACE``.
+        PloinkyError: ``CONFIG_INVALID``.
+    """
+    if make_workspace and find_workspace(choices.start_dir) is None:
+        layout = init_workspace(choices.start_dir)
+    else:
+        layout = require_workspace(choices.start_dir)
+    settings = load_settings(layout)
+    return Platform(
+        layout=layout,
+        environ=choices.environ,
+        settings=settings,
+        registry=Registry(layout),
+        repos=RepoStore(layout, environ=choices.environ),
+        profile=active_profile(layout, choices.environ, choices.profile),
+        open_lifecycle=functools.partial(_open_lifecycle, layout, settings, choices),
+        serve_args=_serve_args(layout, choices),
+        runtime=choices.runtime,
+        trust=choices.trust,
+    )
+
+
+async def run_gateway_here(choices: Choices, *, port: int) -> None:
+    """Be the gateway of the workspace until told to end."""
+    from ploinky.gateway.app import Listen
+    from ploinky.gateway.process import run_gateway
+
+    platform = open_platform(choices)
+    async with platform.open_lifecycle() as ctx:
+        remember_engine(ctx.layout, ctx.runtime.kind)
+        verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer)
+        await run_gateway(ctx, verifier, Listen(bind_host(platform), port))
+
+
+def owner_token(platform: Platform, *, rotate: bool = False) -> str:
+    """The owner's token, made if there is none; a new one if ``rotate``."""
+    token = OwnerToken(platform.layout)
+    return token.rotate() if rotate else token.ensure()
+
+
+def start_logging(platform: Platform, *, verbose: bool) -> None:
+    """Send the log of this process to stderr, free of every secret that the workspace knows now."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    sources = SecretSources(platform.layout, platform.environ, platform.profile.name)
+    kept = [found.value for name in DotSecrets(platform.layout).names() if (found := sources.find(name))]
+    handler.addFilter(RedactingFilter(Redactor([*kept, OwnerToken(platform.layout).ensure()])))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@contextlib.asynccontextmanager
+async def _open_lifecycle(
+    layout: Layout, settings: Settings, choices: Choices
+) -> AsyncIterator[LifecycleContext]:
+    OwnerToken(layout).ensure()
+    runtime_dir = runtime_folder(layout, choices.environ)
+    name = engine_to_use(layout, asked=choices.runtime, configured=settings.runtime)
+    runtime = await choose_runtime(name, layout=layout, environ=choices.environ)
+    try:
+        host = await _router_host(runtime, layout)
+        yield LifecycleContext(
+            layout=layout,
+            registry=Registry(layout),
+            settings=settings,
+            repos=RepoStore(layout, environ=choices.environ),
+            runtime=runtime,
+            environ=choices.environ,
+            runtime_dir=runtime_dir,
+            launcher_dir=launcher_folder(choices.environ),
+            signer=TokenSigner(layout),
+            router=RouterAddress(host=lambda: host, port=lambda: last_port(layout) or settings.gateway.port),
+            profile=active_profile(layout, choices.environ, choices.profile),
+        )
+    finally:
+        with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
+            await runtime.aclose()
+
+
+async def _router_host(runtime: Runtime, layout: Layout) -> str:
+    """The gateway's address as agents see it: the loopback where they share the host's network."""
+    from ploinky.runtimes.engine import EngineRuntime
+
+    return await runtime.router_host(layout.id) if isinstance(runtime, EngineRuntime) else _LOOPBACK
+
+
+def _serve_args(layout: Layout, choices: Choices) -> tuple[str, ...]:
+    words = [sys.executable, "-m", "ploinky", "--workspace", str(layout.root)]
+    words += ["--runtime", choices.runtime] if choices.runtime else []
+    words += ["--profile", choices.profile] if choices.profile else []
+    words += ["--trust"] if choices.trust else []
+    return (*words, "serve")
+
+
+class _Verifier:
+    """The owner's token and the agents' signed ones, as the router wants them."""
+
+    def __init__(self, owner: OwnerToken, signer: TokenSigner) -> None:
+        self._owner = owner
+        self._signer = signer
+
+    def verify(self, token: str) -> Caller | None:
+        if self._owner.verify(token):
+            return OWNER
+        known = self._signer.verify(token)
+        return None if known is None else Caller(CallerKind.AGENT, known.agent)

@@ -1,0 +1,177 @@
+"""The gateway as a process: reconciles, feeds the router's table, serves, and ends in order.
+
+One per workspace (a lock is held for life). It writes ``gateway.json`` when it listens and removes it when
+it ends; agents live on and are adopted by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping
+
+import anyio
+import anyio.abc
+
+from ploinky.base.errors import DeadlineError, UsageError
+from ploinky.base.files import FileLock
+from ploinky.base.jsontypes import JsonValue
+from ploinky.base.process_id import ProcessId
+from ploinky.gateway.app import GatewayParts, Listen, create_app, serve
+from ploinky.gateway.broadcast import Broadcast
+from ploinky.gateway.route_feed import RouteFeed
+from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.reconcile import Reconciler
+from ploinky.lifecycle.status import AgentStatus
+from ploinky.operations.endpoint import Endpoint, endpoint_file, find_endpoint, write_endpoint
+from ploinky.operations.routing import Listening, write_routing
+from ploinky.operations.status import agent_facts, status_value
+from ploinky.router.callers import TokenVerifier
+from ploinky.router.router import Naming, Router, RouterSettings, open_router
+from ploinky.wire.events import StateChanged
+from ploinky.workspace.layout import Layout
+
+_log = logging.getLogger(__name__)
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_LOCK_WAIT_S = 2.0  # a former gateway may be on its way out
+
+
+async def run_gateway(ctx: LifecycleContext, verifier: TokenVerifier, listen: Listen) -> None:
+    """Serve until TERM, INT or a call of ``/control/shutdown``.
+
+    Raises:
+        UsageError: ``GATEWAY_RUNNING`` if another process serves this workspace.
+        PloinkyError: ``PORT_TAKEN``.
+    """
+    with _only_one(ctx.layout):
+        await _Gateway(ctx, verifier, listen).run()
+
+
+class _Gateway:
+    def __init__(self, ctx: LifecycleContext, verifier: TokenVerifier, listen: Listen) -> None:
+        self._ctx = ctx
+        self._verifier = verifier
+        self._listen = listen
+        self._reconciler = Reconciler(ctx)
+        self._feed = RouteFeed(ctx)
+        self._broadcast = Broadcast()
+        self._stop = anyio.Event()
+        self._endpoint: Endpoint | None = None
+        self._seen: dict[str, tuple[str, str]] | None = None
+
+    async def run(self) -> None:
+        async with (
+            open_router(self._feed.table, _router_settings(self._ctx)) as router,
+            anyio.create_task_group() as tasks,
+        ):
+            await tasks.start(self._watch_signals)
+            tasks.start_soon(self._reconciler.run)
+            tasks.start_soon(self._follow_changes)
+            try:
+                await self._serve(router)
+            finally:
+                self._withdraw()
+            tasks.cancel_scope.cancel()
+
+    async def _serve(self, router: Router) -> None:
+        app = create_app(
+            GatewayParts(
+                router=router,
+                verifier=self._verifier,
+                status=self._status,
+                reconcile=self._reconcile,
+                shutdown=self._shutdown,
+                events=self._broadcast.listen,
+                is_ready=lambda: self._seen is not None,
+                allowed_hosts=_allowed_hosts(self._ctx, self._listen),
+            )
+        )
+        async with anyio.create_task_group() as serving:
+            port: int = await serving.start(functools.partial(serve, app, self._listen, stop=self._stop))
+            self._announce(port)
+
+    def _announce(self, port: int) -> None:
+        own = ProcessId.find(os.getpid())
+        assert own is not None
+        self._endpoint = Endpoint(own, self._listen.host, port)
+        write_endpoint(self._ctx.layout, self._endpoint)
+        self._write_routing()
+        _log.info("listening on %s", self._endpoint.url)
+
+    def _withdraw(self) -> None:
+        if self._endpoint is not None and find_endpoint(self._ctx.layout) == self._endpoint:
+            endpoint_file(self._ctx.layout).unlink(missing_ok=True)
+        self._broadcast.close()
+
+    async def _watch_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(*_ENDING) as received:
+            task_status.started()
+            async for number in received:
+                _log.info("ending on %s", number.name)
+                self._stop.set()
+                self._broadcast.close()
+
+    async def _follow_changes(self) -> None:
+        async for statuses in self._reconciler.changes():
+            await self._feed.show(statuses)
+            self._tell(statuses)
+            self._write_routing()
+
+    def _tell(self, statuses: Mapping[str, AgentStatus]) -> None:
+        before, now = self._seen, {key: (each.state.value, str(each.health)) for key, each in statuses.items()}
+        for key, status in statuses.items():
+            if before is not None and before.get(key) != now[key]:
+                reason = status.reason or status.health
+                self._broadcast.send(StateChanged(agent=key, state=status.state.value, reason=reason))
+        for key in sorted(set(before or {}) - set(now)):
+            self._broadcast.send(StateChanged(agent=key, state="UNKNOWN", reason="disabled"))
+        self._seen = now
+
+    def _write_routing(self) -> None:
+        if self._endpoint is None:
+            return
+        ready = {key: route.ready for key, route in self._feed.table.routes.items()}
+        write_routing(self._ctx.layout, Listening(self._endpoint.host, self._endpoint.port), ready)
+
+    async def _status(self) -> JsonValue:
+        entries = self._ctx.registry.read()
+        known = self._reconciler.statuses()
+        return status_value(
+            self._ctx.layout,
+            profile=self._ctx.profile.name,
+            endpoint=self._endpoint,
+            agents=[agent_facts(known[key], entries[key]) for key in entries if key in known],
+        )
+
+    async def _reconcile(self) -> JsonValue:
+        self._reconciler.poke()
+        return {"agents": list(self._reconciler.statuses())}
+
+    async def _shutdown(self) -> None:
+        self._stop.set()
+        self._broadcast.close()
+
+
+def _router_settings(ctx: LifecycleContext) -> RouterSettings:
+    router = ctx.settings.router
+    return RouterSettings(naming=Naming(router.naming), agent_deadline_s=router.list_timeout_ms / 1000)
+
+
+def _allowed_hosts(ctx: LifecycleContext, listen: Listen) -> frozenset[str]:
+    return frozenset({"127.0.0.1", "localhost", "::1", listen.host, *ctx.settings.gateway.allow})
+
+
+@contextlib.contextmanager
+def _only_one(layout: Layout) -> Iterator[None]:
+    lock = FileLock(layout.lock("gateway"), timeout_s=_LOCK_WAIT_S)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lock)
+        except DeadlineError as error:
+            raise UsageError(
+                "GATEWAY_RUNNING", "The gateway of this workspace runs already.", hint="See: ploinky status"
+            ) from error
+        yield

@@ -1,0 +1,190 @@
+"""``mcp config``: how an MCP client reaches this workspace's router.
+
+One row per client: where its file lies, and how a server stands in it. By default the client starts
+``ploinky mcp stdio``, which needs no token in the client's file and finds the router whatever its port is.
+Installing changes nothing but the one entry, and keeps the former file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ploinky.base.errors import PloinkyError
+from ploinky.base.files import FileLock, read_text, write_atomic
+from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.operations.endpoint import find_endpoint
+from ploinky.operations.gateway_control import bind_host
+from ploinky.operations.platform import Platform
+from ploinky.operations.routing import last_port
+from ploinky.wire.events import Event, Notice, Output, Result
+
+
+@dataclass(frozen=True)
+class ServerEntry:
+    """The router as a client's entry: by a command (no token), or by URL with the owner's token."""
+
+    name: str
+    command: tuple[str, ...]
+    url: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """One MCP client. ``file`` is where its servers stand; ``merge`` makes the new text of that file."""
+
+    file: Callable[[Path, Path], Path]
+    merge: Callable[[str, ServerEntry], str]
+
+
+def _stdio(entry: ServerEntry) -> JsonObject:
+    arguments: list[JsonValue] = [*entry.command[1:]]
+    return {"command": entry.command[0], "args": arguments}
+
+
+def _http(entry: ServerEntry) -> JsonObject:
+    return {"url": entry.url, "headers": {"Authorization": f"Bearer {entry.token}"}}
+
+
+def _typed(entry: ServerEntry) -> JsonObject:
+    """As Claude and VS Code want it: the transport by name."""
+    return {"type": "http", **_http(entry)} if entry.url else {"type": "stdio", **_stdio(entry)}
+
+
+def _untyped(entry: ServerEntry) -> JsonObject:
+    return _http(entry) if entry.url else _stdio(entry)
+
+
+def _json_merge(section: str, form: Callable[[ServerEntry], JsonObject]) -> Callable[[str, ServerEntry], str]:
+    def merge(text: str, entry: ServerEntry) -> str:
+        try:
+            document = json.loads(text) if text.strip() else {}
+        except ValueError as error:
+            raise _unreadable(str(error)) from error
+        servers = document.setdefault(section, {}) if isinstance(document, dict) else None
+        if not isinstance(servers, dict):
+            raise _unreadable(f"{section!r} is no object")
+        servers[entry.name] = form(entry)
+        return json.dumps(document, indent=_indent(text), ensure_ascii=False) + "\n"
+
+    return merge
+
+
+def _toml_merge(text: str, entry: ServerEntry) -> str:
+    """Codex: replace or append one table; every other line stays as it is."""
+    table = _toml_table(entry)
+    header = re.escape(f"[mcp_servers.{entry.name}]")
+    own = re.compile(rf"^{header}[ \t]*\n(?:(?!\[).*\n?)*", re.MULTILINE)
+    try:
+        tomllib.loads(text)
+        if own.search(text):
+            merged = own.sub(lambda _: table, text, count=1)
+        else:
+            merged = text + ("" if not text or text.endswith("\n") else "\n") + ("\n" if text else "") + table
+        tomllib.loads(merged)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(str(error)) from error
+    return merged
+
+
+def _toml_table(entry: ServerEntry) -> str:
+    lines = [f"[mcp_servers.{entry.name}]"]
+    if entry.url:
+        lines += [f"url = {json.dumps(entry.url)}"]
+        lines += [f"http_headers = {{ Authorization = {json.dumps(f'Bearer {entry.token}')} }}"]
+    else:
+        lines += [
+            f"command = {json.dumps(entry.command[0])}",
+            f"args = {json.dumps(list(entry.command[1:]))}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+CLIENTS: Mapping[str, Client] = {
+    "claude": Client(lambda root, home: root / ".mcp.json", _json_merge("mcpServers", _typed)),
+    "cursor": Client(lambda root, home: root / ".cursor" / "mcp.json", _json_merge("mcpServers", _untyped)),
+    "vscode": Client(lambda root, home: root / ".vscode" / "mcp.json", _json_merge("servers", _typed)),
+    "codex": Client(lambda root, home: home / ".codex" / "config.toml", _toml_merge),
+}
+
+
+@dataclass(frozen=True)
+class ConfigRequest:
+    """``file`` instead of the client's usual one; ``token`` is given for an entry by URL."""
+
+    client: str
+    name: str
+    install: bool
+    file: Path | None
+    token: str | None
+
+
+async def client_config(platform: Platform, request: ConfigRequest) -> AsyncIterator[Event]:
+    """Print the client's configuration, or merge it into the client's file.
+
+    Raises:
+        PloinkyError: ``CLIENT_CONFIG`` if the file cannot be understood; it is not changed then.
+    """
+    client = CLIENTS[request.client]
+    entry = _entry(platform, request)
+    home = Path(platform.environ.get("HOME") or Path.home())
+    path = request.file or client.file(platform.layout.root, home)
+    value: JsonObject = {"client": request.client, "file": str(path), "installed": request.install}
+    if not request.install:
+        text = client.merge("", entry)
+        yield Notice(message=f"For {path} (ploinky mcp config {request.client} --install writes it):")
+        yield Output(text=text)
+        yield Result(value={**value, "text": text})
+        return
+    with FileLock(platform.layout.lock("client-config")):
+        before = read_text(path)
+        try:
+            merged = client.merge(before or "", entry)
+        except PloinkyError as error:
+            raise PloinkyError(
+                error.code,
+                f"{path}: {error.message}",
+                hint=f"It was not changed. Add by hand what this prints: ploinky mcp config {request.client}",
+            ) from error
+        backup = None if before is None else _keep(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = 0o600 if entry.token else 0o644
+        write_atomic(path, merged.encode(), mode=mode)
+    yield Notice(message=f"Wrote '{entry.name}' to {path}" + (f" (before: {backup})" if backup else ""))
+    yield Result(value={**value, "backup": str(backup) if backup else None})
+
+
+def _entry(platform: Platform, request: ConfigRequest) -> ServerEntry:
+    command = (sys.executable, "-m", "ploinky", "--workspace", str(platform.layout.root), "mcp", "stdio")
+    if request.token is None:
+        return ServerEntry(request.name, command)
+    endpoint = find_endpoint(platform.layout)
+    port = last_port(platform.layout) or platform.settings.gateway.port
+    base = endpoint.url if endpoint else f"http://{bind_host(platform)}:{port}"
+    return ServerEntry(request.name, command, f"{base}/mcp", request.token)
+
+
+def _keep(path: Path) -> Path:
+    """The former file under a name of its own: ``NAME.bak``, ``NAME.bak2``, ..."""
+    number = 1
+    while (backup := path.with_name(f"{path.name}.bak{number if number > 1 else ''}")).exists():
+        number += 1
+    write_atomic(backup, path.read_bytes(), mode=0o600)
+    return backup
+
+
+def _indent(text: str) -> int | str:
+    found = re.search(r"\n([ \t]+)\S", text)
+    if found is None:
+        return 2
+    return "\t" if found.group(1).startswith("\t") else len(found.group(1))
+
+
+def _unreadable(reason: str) -> PloinkyError:
+    return PloinkyError("CLIENT_CONFIG", f"it cannot be understood ({reason}).")

@@ -1,0 +1,87 @@
+"""``logs`` and ``events``: what agents printed, and what happens to them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from pydantic import TypeAdapter
+
+from ploinky.base.errors import NotFoundError
+from ploinky.lifecycle.planner import sandbox_name
+from ploinky.manifest.values import AgentRef
+from ploinky.operations.gateway_control import require_client
+from ploinky.operations.platform import Platform
+from ploinky.operations.references import require_enabled
+from ploinky.wire.events import Event, Output, Result
+
+_EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+async def logs(
+    platform: Platform, agent: AgentRef, *, follow: bool, tail: int | None, since: str | None
+) -> AsyncIterator[Event]:
+    """What the agent printed: the last ``tail`` lines, from ``since`` on, and with ``follow`` what comes.
+
+    Raises:
+        NotFoundError: ``AGENT_NOT_ENABLED``; ``NO_LOGS`` if it never ran.
+    """
+    entry = require_enabled(platform.registry, agent)
+    async with platform.open_lifecycle() as ctx:
+        name = sandbox_name(ctx, entry)
+        if await ctx.runtime.inspect(name) is None:
+            raise NotFoundError(
+                "NO_LOGS",
+                f"Agent '{entry.key}' has no logs: it never ran, or its sandbox was removed.",
+                hint=f"Start it: ploinky start {entry.key}",
+            )
+        chunks = ctx.runtime.logs(name, follow=follow, tail=tail, since=since)
+        async for text in _texts(chunks):
+            yield Output(text=text)
+    yield Result()
+
+
+async def gateway_log(platform: Platform, *, tail: int | None) -> AsyncIterator[Event]:
+    """The last lines that the gateway and its supervisor wrote.
+
+    Raises:
+        NotFoundError: ``NO_LOGS``.
+    """
+    from ploinky.base.files import read_text
+    from ploinky.operations.endpoint import gateway_log as file
+
+    text = read_text(file(platform.layout))
+    if text is None:
+        raise NotFoundError("NO_LOGS", "The router never ran here.", hint="Start it: ploinky start")
+    lines = text.splitlines(keepends=True)
+    yield Output(text="".join(lines[-tail:] if tail else lines))
+    yield Result()
+
+
+async def events(platform: Platform) -> AsyncIterator[Event]:
+    """What happens to agents from now on, until the gateway ends.
+
+    Raises:
+        PloinkyError: ``GATEWAY_DOWN``.
+    """
+    client = require_client(platform.layout)
+    async for fields in client.events():
+        yield _EVENTS.validate_python(fields)
+
+
+async def _texts(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Chunks as text; a character that two chunks share stays whole."""
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    try:
+        async for chunk in chunks:
+            if text := decoder.decode(chunk):
+                yield text
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            with contextlib.suppress(RuntimeError):
+                await close()
+    if text := decoder.decode(b"", final=True):
+        yield text

@@ -1,0 +1,79 @@
+"""``var``, ``vars`` and ``secrets list``: names to everybody, values to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ploinky.base.errors import NotFoundError
+from ploinky.base.jsontypes import JsonValue
+from ploinky.manifest.env import looks_like_key
+from ploinky.operations.platform import Platform
+from ploinky.operations.profile import effective_configs
+from ploinky.secrets.sources import SecretSources
+from ploinky.secrets.store import DotSecrets
+from ploinky.wire.events import Event, Notice, Result
+
+
+async def set_value(platform: Platform, name: str, value: str) -> AsyncIterator[Event]:
+    """Keep a value in ``.ploinky/.secrets``; agents that use it get it at their next start."""
+    DotSecrets(platform.layout).set(name, value)
+    yield Notice(message=f"Set {name}; agents get it when they are started again.")
+    yield Result(value={"name": name, "set": True})
+
+
+async def unset_value(platform: Platform, name: str) -> AsyncIterator[Event]:
+    """Forget a value.
+
+    Raises:
+        NotFoundError: ``VALUE_NOT_SET``.
+    """
+    if not DotSecrets(platform.layout).unset(name):
+        raise NotFoundError("VALUE_NOT_SET", f"{name} is not set.", hint="See what is: ploinky vars")
+    yield Notice(message=f"Unset {name}.")
+    yield Result(value={"name": name, "set": False})
+
+
+async def is_set(platform: Platform, name: str) -> AsyncIterator[Event]:
+    """Whether a value is known, and to which source; never the value itself."""
+    sources = SecretSources(platform.layout, platform.environ, platform.profile.name)
+    found = sources.find(name)
+    if found is None:
+        raise NotFoundError("VALUE_NOT_SET", f"{name} is not set.", hint=f"Set it: ploinky var {name}")
+    yield Result(value={"name": name, "set": True, "source": found.source.value})
+
+
+async def list_values(platform: Platform) -> AsyncIterator[Event]:
+    """Names in ``.ploinky/.secrets``."""
+    rows: list[JsonValue] = [
+        {"name": binding.name, "alias": binding.alias, "key": looks_like_key(binding.name)}
+        for binding in DotSecrets(platform.layout).read().values()
+    ]
+    yield Result(value=rows)
+
+
+async def list_secrets(platform: Platform) -> AsyncIterator[Event]:
+    """Every secret that an enabled agent's profile asks for: who needs it, and where it was found."""
+    users: dict[str, list[str]] = {}
+    required: set[str] = set()
+    for key, config in effective_configs(platform).items():
+        wanted = [(name, True) for name in config.secrets]
+        wanted += [(entry.source, entry.required) for entry in config.env if entry.required]
+        for name, needed in wanted:
+            users.setdefault(name, []).append(key)
+            required |= {name} if needed else set()
+    stored = DotSecrets(platform.layout).names()
+    sources = SecretSources(platform.layout, platform.environ, platform.profile.name)
+    rows: list[JsonValue] = []
+    for name in sorted({*users, *stored}):
+        found = sources.find(name)
+        agents: list[JsonValue] = [*dict.fromkeys(users.get(name, []))]
+        rows.append(
+            {
+                "name": name,
+                "found": found is not None and bool(found.value),
+                "source": found.source.value if found else None,
+                "required": name in required,
+                "agents": agents,
+            }
+        )
+    yield Result(value=rows)
