@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +39,11 @@ def layout(tmp_path: Path) -> Layout:
 def _images_end_with_the_run() -> Iterator[None]:
     yield
     engines.give_back()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path, because a socket's path may be 107 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="pc-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
@@ -25,14 +23,6 @@ ENGINES = {
 }
 THINGS = {"sandbox": "bubblewrap"}  # what PLOINKY_REQUIRE calls it
 MARKS = {"sandbox": pytest.mark.bubblewrap, "podman": pytest.mark.podman, "docker": pytest.mark.docker}
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder with a short path, because a socket's path may be 107 bytes at most."""
-    folder = Path(tempfile.mkdtemp(prefix="pc-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in ENGINES])

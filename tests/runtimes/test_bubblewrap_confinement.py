@@ -1,0 +1,188 @@
+"""An agent in bubblewrap tries to get out, and to see what is not its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ploinky.base.waits import wait_until
+from ploinky.runtimes.bubblewrap import BubblewrapRuntime
+from ploinky.runtimes.spec import Mount, RunSpec
+from tests.contract import engine_bubblewrap
+from tests.contract.inside import sh, text_of
+
+pytestmark = pytest.mark.bubblewrap
+SECRET = "hunter2-hunter2"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A running sandbox in global mode, and what lies around it on the host."""
+
+    spec: RunSpec
+    workspace: Path
+    outside: Path
+
+
+@pytest.fixture
+async def cell(short_folder: Path) -> AsyncIterator[Cell]:
+    reason = await anyio.to_thread.run_sync(engine_bubblewrap.unusable)
+    if reason is not None:
+        pytest.skip(reason)
+    workspace, outside = short_folder / "ws", short_folder / "outside"
+    for folder in (workspace / ".ploinky", workspace / "agents" / "me", outside):
+        folder.mkdir(parents=True)
+    for file in (workspace / ".ploinky" / ".secrets", outside / "secret"):
+        file.write_text(SECRET)
+    repository = short_folder / "code"
+    repository.mkdir()
+    (repository / "manifest.json").write_text("{}")
+    base = engine_bubblewrap.base_spec(short_folder)
+    base.socket_dir.mkdir()
+    mounts = (
+        Mount(repository, "/code", read_only=True),
+        Mount(repository, "/agent", read_only=True),
+        Mount(workspace, str(workspace), read_only=False),
+    )
+    spec = replace(base, mounts=mounts, masks=(str(workspace / ".ploinky"),))
+    runtime = BubblewrapRuntime(short_folder / "state", os.environ)
+    _ = [line async for line in runtime.create(spec)]
+    await runtime.start(spec.name)
+    yield Cell(spec, workspace, outside)
+    await runtime.remove(spec.name)
+
+
+REFUSED = {
+    "read the secrets of the workspace": "cat {workspace}/.ploinky/.secrets",
+    "write where the workspace is managed": "echo x > {workspace}/.ploinky/x",
+    "put another folder in its place": "mv {workspace}/.ploinky {workspace}/gone",
+    "unmount the mask": "umount {workspace}/.ploinky || umount -l {workspace}/.ploinky",
+    "read beside the workspace": "cat {outside}/secret",
+    "read the home of root": "ls /root",
+    "read the password file": "cat /etc/shadow",
+    "write the code": "echo x > /code/x || echo x >> /code/manifest.json",
+    "make the code writable": "chmod u+w /code && touch /code/x",
+    "remount the code": "mount -o remount,rw /code",
+    "write the system": "touch /usr/x /etc/x /x",
+    "write the launcher": "echo x >> /Agent/launcher",
+    "mount anything": "mount -t tmpfs none /tmp",
+    "make a user namespace": "unshare -U true",
+    "make a mount namespace": "unshare -m true",
+    "become root": "su -c true root || sudo -n true",
+    "change the kernel's settings": "echo /tmp/x > /proc/sys/kernel/core_pattern",
+    "change a harmless setting": "echo 1 > /proc/sys/vm/drop_caches",
+    "press the magic key": "echo h > /proc/sysrq-trigger",
+    "make a device": "mknod /tmp/sda b 8 0",
+    "read the kernel's messages": "dmesg",
+    "leave by the root of the first process": "ls /proc/1/root/root",
+    "leave by its own root": "cat /proc/self/root{outside}/secret",
+    "change the host's name": "hostname other",
+    "load a module": "modprobe dummy",
+    "write into control groups": "echo 0 > /sys/fs/cgroup/memory/cgroup.procs",
+    "read the kernel's keys": "cat /proc/keys",
+}
+
+
+@pytest.mark.parametrize("attempt", REFUSED)
+async def test_an_agent_cannot(cell: Cell, attempt: str) -> None:
+    script = REFUSED[attempt].format(workspace=cell.workspace, outside=cell.outside)
+    done = await sh(cell.spec, script)
+    assert not done.exit.ok, done.stdout
+    assert SECRET.encode() not in done.stdout
+    assert (cell.workspace / ".ploinky" / ".secrets").read_text() == SECRET
+
+
+async def test_an_agent_has_no_rights_to_give_up(cell: Cell) -> None:
+    status = await text_of(cell.spec, "cat /proc/self/status")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    rights = {name: facts[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
+    assert set(rights.values()) == {"0000000000000000"}
+    assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
+
+
+async def test_an_agent_sees_only_its_own_processes(cell: Cell) -> None:
+    mine = os.getpid()
+    pids = [int(each) for each in (await text_of(cell.spec, "ls /proc")).split() if each.isdigit()]
+    assert len(pids) < 10
+    lines = await text_of(cell.spec, "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
+    assert "pytest" not in lines
+    assert not (await sh(cell.spec, f"kill -0 {mine} 2>&1 && test {mine} -gt 100")).exit.ok
+
+
+async def test_programs_with_the_setuid_bit_stay_what_they_are(cell: Cell) -> None:
+    assert await text_of(cell.spec, "cp /usr/bin/id /tmp/id; chmod 4755 /tmp/id; /tmp/id -u") == "1000"
+    assert await text_of(cell.spec, "awk '$5 == \"/usr\"' /proc/self/mountinfo | grep -c nosuid") == "1"
+
+
+async def test_an_agent_sees_no_file_system_but_its_own(cell: Cell) -> None:
+    points = (await text_of(cell.spec, "cut -d' ' -f5 /proc/self/mountinfo")).splitlines()
+    own = (
+        "/usr",
+        "/etc/",
+        "/proc",
+        "/dev",
+        "/tmp",
+        "/home/agent",
+        "/code",
+        "/agent",
+        "/Agent",
+        "/run/ploinky",
+    )
+    strangers = [each for each in points if each != "/" and not each.startswith((*own, str(cell.workspace)))]
+    assert strangers == []
+
+
+async def test_the_root_holds_nothing_of_the_host(cell: Cell) -> None:
+    names = set((await text_of(cell.spec, "ls -A /")).split())
+    assert names <= {"Agent", "agent", "code", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc",
+                     "dev", "proc", "tmp", "var", "run", "home"}  # fmt: skip
+    assert await text_of(cell.spec, "ls -A /home /home/agent /run /var") != ""
+    assert await text_of(cell.spec, "ls -A /run") == "ploinky"
+    assert await text_of(cell.spec, "cut -d: -f1 /etc/passwd | tr '\\n' ' '") == "root agent nobody "
+
+
+async def test_private_places_can_be_written_and_are_gone_after(cell: Cell) -> None:
+    assert (
+        await text_of(
+            cell.spec,
+            "for d in /tmp /var/tmp /dev/shm $HOME /home/agent; do "
+            "echo x > ${d:-/tmp}/made-here; done; ls /tmp/made-here",
+        )
+        == "/tmp/made-here"
+    )
+    assert not Path("/tmp/made-here").exists()
+
+
+async def test_what_an_agent_starts_dies_with_it_even_as_an_orphan(cell: Cell, short_folder: Path) -> None:
+    script = "import os,sys,time\nif os.fork(): sys.exit()\nos.setsid()\nif os.fork(): sys.exit()\n"
+    script += f"open({str(cell.workspace / 'up')!r}, 'w').close()\ntime.sleep(600)"
+    (cell.workspace / "daemon.py").write_text(script)
+    await sh(cell.spec, f"/usr/bin/python3 {cell.workspace}/daemon.py < /dev/null > /dev/null 2>&1")
+
+    async def up() -> bool:
+        return (cell.workspace / "up").exists()
+
+    await wait_until(up, what="the daemon", timeout_s=10)
+    before = subprocess.run(["pgrep", "-f", f"{cell.workspace}/daemon.py"], capture_output=True, check=False)
+    assert before.returncode == 0
+    await BubblewrapRuntime(short_folder / "state", os.environ).stop(cell.spec.name, grace_s=0.1)
+    after = subprocess.run(["pgrep", "-f", f"{cell.workspace}/daemon.py"], capture_output=True, check=False)
+    assert after.returncode == 1, sys.platform
+
+
+async def test_the_host_s_interpreters_are_there(cell: Cell) -> None:
+    if not Path("/usr/bin/python3").exists():
+        pytest.skip("no Python under /usr")
+    assert await text_of(cell.spec, "/usr/bin/python3 -c 'import ssl, sqlite3; print(1)'") == "1"
+
+
+async def test_a_terminal_can_be_had(cell: Cell) -> None:
+    done = await text_of(cell.spec, "/usr/bin/python3 -c 'import pty; pty.spawn([\"/usr/bin/tty\"])'")
+    assert done.strip() == "/dev/pts/0"
