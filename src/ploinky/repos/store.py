@@ -84,7 +84,13 @@ class RepoStore:
         return tuple(name for name in listed if name in installed) if listed else installed
 
     async def add(
-        self, name: str, url: str | None = None, branch: str | None = None, *, relative_to: Path | None = None
+        self,
+        name: str,
+        url: str | None = None,
+        branch: str | None = None,
+        *,
+        relative_to: Path | None = None,
+        timeout_s: float = CLONE_TIMEOUT_S,
     ) -> AsyncGenerator[str, None]:
         """Clone or copy a repository; without ``url`` the predefined one of that name. Yields progress.
 
@@ -105,7 +111,7 @@ class RepoStore:
             if folder.exists() or folder.is_symlink():
                 raise _exists(name)
             with staging_folder(self._layout.repos, name) as staged:
-                async with aclosing(self._fetch(source, staged, branch)) as lines:
+                async with aclosing(self._fetch(source, staged, branch, timeout_s)) as lines:
                     async for line in lines:
                         yield line
                 staged.rename(folder)
@@ -242,7 +248,7 @@ class RepoStore:
         )
 
     async def _fetch(
-        self, source: CloneSource, staged: Path, branch: str | None
+        self, source: CloneSource, staged: Path, branch: str | None, timeout_s: float
     ) -> AsyncGenerator[str, None]:
         if source.form is SourceForm.FOLDER:
             yield f"Copying {source.shown}"
@@ -253,7 +259,7 @@ class RepoStore:
         cloning = self._git.follow(
             clone_args(source.url, staged, branch=branch),
             what=f"clone {source.shown}",
-            timeout_s=CLONE_TIMEOUT_S,
+            timeout_s=timeout_s,
             redactor=Redactor([source.password] if source.password else []),
         )
         async with aclosing(cloning):

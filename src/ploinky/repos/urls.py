@@ -1,8 +1,8 @@
 """Which addresses a repository may be cloned from, and how they are shown.
 
-Allowed: ``https://``, ``ssh://``, ``user@host:path``, ``file://``, a path on disk (bare repository, work tree
-or plain folder); ``http://`` on this machine only. Refused: transports that run commands (``ext::``) and
-anything that git could take for an option.
+Allowed: ``https://``, ``ssh://``, ``[user@]host:path``, ``file://``, a path on disk (bare repository, work
+tree or plain folder); ``http://`` on this machine only. Refused: transports that run commands (``ext::``)
+and anything that git could take for an option.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from ploinky.base.errors import NotFoundError, UsageError
 
-_SCP = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^\s\0-][^\0]*\Z")
+_SCP_LIKE = re.compile(r"[^/]*:")
+_SCP = re.compile(r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^\s\0-][^\0]*\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]*\Z")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SCHEMES = frozenset({"https", "http", "ssh", "file"})
@@ -49,10 +50,10 @@ def clone_source(url: str, *, relative_to: Path) -> CloneSource:
         raise _refused(url)
     if "://" in url:
         return _address(url, relative_to)
-    if _SCP.match(url) and "::" not in url:
+    if _SCP_LIKE.match(url):  # git, too, takes a colon before the first slash for a host
+        if "::" in url or not _SCP.match(url):
+            raise _refused(url)
         return CloneSource(url, SourceForm.GIT, url)
-    if "::" in url:
-        raise _refused(url)
     return _folder(relative_to / url, url)
 
 
