@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import anyio
 import anyio.abc
 
 from ploinky.base.jsontypes import JsonValue
+from ploinky.base.process_id import ProcessId
 from ploinky.base.waits import wait_until
 from ploinky.channel.binary import launcher_folder
 from ploinky.gateway.app import GatewayParts, Listen, create_app, serve
@@ -173,7 +173,7 @@ class Stand:
 
     def _parts(self, router: Router) -> GatewayParts:
         async def status() -> JsonValue:
-            return {"agents": sorted(self.agents)}
+            return {"agents": list(self.agents)}
 
         async def reconcile() -> JsonValue:
             self.asked.append("reconcile")
@@ -223,9 +223,27 @@ async def open_stand(*keys: str, settings: RouterSettings | None = None) -> Asyn
                 await stand.stopped.wait()
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def holds(path: Path) -> Callable[[], Awaitable[bool]]:
+    """Whether the file is there and not empty."""
+
+    async def check() -> bool:
+        return path.exists() and path.stat().st_size > 0
+
+    return check
+
+
+def there(path: Path) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return path.exists()
+
+    return check
+
+
+def gone(pid_file: Path) -> Callable[[], Awaitable[bool]]:
+    """Whether the process whose pid the file holds has ended."""
+    pid = int(pid_file.read_text(encoding="ascii"))
+
+    async def check() -> bool:
+        return ProcessId.find(pid) is None
+
+    return check

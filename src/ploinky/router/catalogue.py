@@ -14,6 +14,7 @@ import orjson
 
 from ploinky.base.jsontypes import JsonObject
 from ploinky.router.naming import Naming, Target, public_names
+from ploinky.router.param_headers import ParamHeader, param_headers
 from ploinky.toolhost.config import ToolSpec
 
 AGENT_META = "ploinky/agent"
@@ -48,6 +49,12 @@ class Catalogue:
             {key: [tool.name for tool in each.tools] for key, each in agents.items()}, naming
         )
         self._names = {target: name for name, target in self._public.items()}
+        self._mirrored = {
+            Target(key, tool.name): mirrored
+            for key, each in agents.items()
+            for tool in each.tools
+            if (mirrored := param_headers(tool.input_schema))
+        }
         self._lists: dict[tuple[View, bool], bytes] = {}
 
     def find(self, view: View, name: str) -> Target | None:
@@ -58,6 +65,10 @@ class Catalogue:
         if agent is None or all(tool.name != name for tool in agent.tools):
             return None
         return Target(view.agent, name)
+
+    def mirrored(self, target: Target) -> tuple[ParamHeader, ...]:
+        """The arguments of this tool that headers mirror."""
+        return self._mirrored.get(target, ())
 
     def tools(self, view: View, *, stateless: bool) -> bytes:
         """The members ``"tools": [...], "_meta": {...}`` of a list, without the braces around them.

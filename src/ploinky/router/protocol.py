@@ -191,7 +191,7 @@ def check_version(requested: str) -> None:
 
 def _compare(headers: Headers, header: bytes, value: JsonValue, what: str) -> None:
     raw = headers.get(header)
-    if raw is None or decode_header(raw.decode("latin-1")) != value:
+    if raw is None or decode_header(raw.decode("latin-1").strip(" \t")) != value:
         raise RpcError(HEADER_MISMATCH, f"The header {header.decode()} does not match {what}.")
 
 

@@ -18,6 +18,7 @@ from ploinky.router.agents import AgentLink
 from ploinky.router.callers import Caller, reachable
 from ploinky.router.catalogue import AgentTools, Catalogue, View
 from ploinky.router.naming import Naming, Target
+from ploinky.router.param_headers import ParamHeader
 from ploinky.router.protocol import (
     AGENT_LOST,
     AGENT_NOT_READY,
@@ -82,6 +83,12 @@ class ToolService:
 
     def tools(self, view: View, *, stateless: bool) -> bytes:
         return self._catalogue.tools(view, stateless=stateless)
+
+    def mirrored(self, origin: Origin, request: Request) -> tuple[ParamHeader, ...]:
+        """The arguments of the called tool that headers mirror."""
+        name = request.params.get("name")
+        target = self._catalogue.find(self.view(origin), name) if isinstance(name, str) else None
+        return self._catalogue.mirrored(target) if target is not None else ()
 
     async def call(self, origin: Origin, request: Request, reply: CallReply) -> ToolResult:
         """Run the tool that the request names.

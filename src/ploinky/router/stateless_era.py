@@ -10,6 +10,7 @@ import orjson
 from ploinky.base.jsontypes import JsonObject, find_object
 from ploinky.router.exchange import Exchange, carry, error_status
 from ploinky.router.http import HttpError, event, send_empty, send_json
+from ploinky.router.param_headers import check_param_headers
 from ploinky.router.protocol import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -37,11 +38,11 @@ Answer = Callable[[Exchange, Request], bytes]
 
 @dataclass(slots=True, eq=False)
 class _Listener:
-    """One open stream, the message it gets, and the tools that its client knows of."""
+    """One open stream, the message it gets (if it asked for any), the tools that its client knows of."""
 
     origin: Origin
     feed: Feed
-    message: bytes
+    message: bytes | None
     shown: bytes
 
 
@@ -80,7 +81,7 @@ class StatelessEra:
         """Tell every listener whose tools are no longer what they were."""
         for listener in self._listeners.values():
             shown = self._shown(listener.origin)
-            if shown != listener.shown:
+            if shown != listener.shown and listener.message is not None:
                 listener.shown = shown
                 listener.feed.publish(listener.message)
 
@@ -101,6 +102,8 @@ class StatelessEra:
 
     async def _call(self, exchange: Exchange, request: Request) -> None:
         assert request.id is not None
+        mirrored = self._service.mirrored(exchange.origin, request)
+        check_param_headers(mirrored, exchange.headers, exchange.doubled, request.params.get("arguments", {}))
 
         async def work(reply: CallReply) -> bytes:
             result = await self._service.call(exchange.origin, request, reply)
@@ -129,10 +132,8 @@ class StatelessEra:
         feed = Feed()
         if self._closed:
             feed.close()
-        if honoured:
-            changed = notification("notifications/tools/list_changed", {"_meta": meta})
-            origin = exchange.origin
-            self._listeners[feed] = _Listener(origin, feed, changed, self._shown(origin))
+        changed = notification("notifications/tools/list_changed", {"_meta": meta}) if honoured else None
+        self._listeners[feed] = _Listener(exchange.origin, feed, changed, self._shown(exchange.origin))
         try:
             await feed.stream(
                 exchange.send,
@@ -141,7 +142,7 @@ class StatelessEra:
                 last=event(result_body(request.id, orjson.dumps(closing))),
             )
         finally:
-            self._listeners.pop(feed, None)
+            del self._listeners[feed]
 
     def _list_tools(self, exchange: Exchange, request: Request) -> bytes:
         if request.params.get("cursor") is not None:
