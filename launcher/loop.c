@@ -96,10 +96,25 @@ void launcher_stop(uint64_t grace_ms)
     launcher_state_changed();
 }
 
+static void tell(struct channel *watcher)
+{
+    struct reply r = {.size = 0};
+    launcher_report(&r);
+    connection_send(watcher->connection, F_STATE, watcher->id, r.data, r.size);
+    watcher->watch_due = false;
+}
+
+/* Watchers see every change; one that does not read gets the latest state when it reads again. */
 void launcher_state_changed(void)
 {
-    for (struct channel *c = launcher.channels; c != NULL; c = c->next)
-        c->watch_due = c->kind == CHANNEL_WATCH;
+    for (struct channel *c = launcher.channels; c != NULL; c = c->next) {
+        if (c->kind != CHANNEL_WATCH || c->dead)
+            continue;
+        if (!c->watch_due && channel_can_send(c))
+            tell(c);
+        else
+            c->watch_due = true;
+    }
 }
 
 void launcher_report(struct reply *r)
@@ -206,12 +221,8 @@ static void step_channels(int64_t now)
             program_step(c, now);
         else if (c->kind == CHANNEL_FILE)
             file_step(c);
-        else if (c->kind == CHANNEL_WATCH && c->watch_due && channel_can_send(c)) {
-            struct reply r = {.size = 0};
-            c->watch_due = false;
-            launcher_report(&r);
-            connection_send(c->connection, F_STATE, c->id, r.data, r.size);
-        }
+        else if (c->kind == CHANNEL_WATCH && c->watch_due && channel_can_send(c))
+            tell(c);
     }
 }
 
