@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ploinky.base.errors import DeadlineError
+from ploinky.base.errors import DeadlineError, PloinkyError
 from ploinky.base.files import FileLock
 
 HOLDER = """
@@ -67,3 +67,11 @@ def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
         raise KeyError
     with FileLock(path, timeout_s=0.05):
         pass
+
+
+def test_a_lock_that_cannot_be_made_names_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    path = tmp_path / "file" / "lock"
+    with pytest.raises(PloinkyError, match=str(path)) as caught, FileLock(path):
+        pass
+    assert caught.value.code == "FILE_LOCK"

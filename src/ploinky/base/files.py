@@ -114,8 +114,11 @@ class FileLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> FileLock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _file_error("FILE_LOCK", "lock", self._path, error) from error
         try:
             self._wait(descriptor)
         except BaseException:

@@ -194,8 +194,8 @@ def _finished(sources: SecretSources, builtins: Mapping[str, str], state: _Resol
         origins[name] = found.source.value
     secret = {name for name in state.found if _is_secret(name, state)}
     kinds = frozenset(state.found[name].source for name in secret)
-    values.setdefault(SECRETS_SOURCE, sources.served_by(kinds))
-    origins.setdefault(SECRETS_SOURCE, SourceKind.PLATFORM.value)
+    values[SECRETS_SOURCE] = sources.served_by(kinds)
+    origins[SECRETS_SOURCE] = SourceKind.PLATFORM.value
     left_out = tuple(sorted(state.left_out))
     if left_out:
         state.notices.append(f"Wildcards left out {_listed(left_out)}; list them by name to pass them on.")
