@@ -15,6 +15,7 @@ from pathlib import Path
 
 import anyio
 
+from ploinky.base.errors import PloinkyError
 from ploinky.runtimes import bubblewrap_process as process
 from ploinky.runtimes import errors
 from ploinky.runtimes.bubblewrap_args import SandboxFiles, host_name, sandbox_args, user_ids
@@ -146,7 +147,7 @@ class BubblewrapRuntime:
         try:
             await self._undo(folder)
             plan = self._plan(folder, spec, self._bwrap)
-            run = await process.spawn(folder, plan, gate)
+            run = await self._spawn(folder, plan, gate)
             folder.save_run(run)
             os.write(opener, b"x")
             await self._answers(spec, run)
@@ -157,6 +158,16 @@ class BubblewrapRuntime:
         finally:
             os.close(gate)
             os.close(opener)
+
+    async def _spawn(self, folder: SandboxFolder, plan: process.SpawnPlan, gate: int) -> Run:
+        """Like ``process.spawn``; when this host lets no sandbox be made at all, the error says why."""
+        try:
+            return await process.spawn(folder, plan, gate)
+        except PloinkyError as error:
+            health = await self.check()
+            if not health.usable:
+                raise errors.runtime_unavailable("sandbox", health.reason, hint=health.hint) from error
+            raise
 
     def _plan(self, folder: SandboxFolder, spec: RunSpec, bwrap: Bwrap) -> process.SpawnPlan:
         files = write_etc(folder, spec)

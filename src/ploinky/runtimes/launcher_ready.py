@@ -9,7 +9,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.waits import wait_until
 from ploinky.channel.client import open_channel
 
-_UNREACHABLE = "CHANNEL_UNREACHABLE"
+_NOT_YET = ("CHANNEL_UNREACHABLE", "CHANNEL_LOST")
 
 
 async def wait_for_launcher(
@@ -28,7 +28,7 @@ async def wait_for_launcher(
             async with open_channel(socket, timeout_s=timeout_s):
                 answered = True
         except PloinkyError as error:
-            if error.code != _UNREACHABLE:
+            if error.code not in _NOT_YET:
                 raise
             return not await alive()
         return True

@@ -167,17 +167,26 @@ def runtime_folder(layout: Layout, environ: Mapping[str, str]) -> Path:
     Raises:
         PloinkyError: ``RUNTIME_FOLDER`` if it is a link, belongs to somebody else or cannot be made.
     """
+    folder = runtime_base(environ) / layout.id
+    _make_private(folder, os.getuid())
+    return folder
+
+
+def runtime_base(environ: Mapping[str, str]) -> Path:
+    """The short private folder that the runtime folders of all workspaces of this user lie in.
+
+    Raises:
+        PloinkyError: as ``runtime_folder``.
+    """
     base = environ.get("XDG_RUNTIME_DIR")
     uid = os.getuid()
     if base and len(base) <= 40 and Path(base).is_dir():
-        parent = Path(base) / "ploinky"
+        folder = Path(base) / "ploinky"
     elif uid == 0:
-        parent = Path("/run/ploinky")
+        folder = Path("/run/ploinky")
     else:
-        parent = Path("/tmp") / f"ploinky-{uid}"  # noqa: S108 (owner and mode are checked below)
-    folder = parent / layout.id
-    for each in (parent, folder):
-        _make_private(each, uid)
+        folder = Path("/tmp") / f"ploinky-{uid}"  # noqa: S108 (owner and mode are checked below)
+    _make_private(folder, uid)
     return folder
 
 
