@@ -22,7 +22,7 @@ def under_test(
 ) -> EngineUnderTest:
     """An engine whose sandboxes live in a workspace of their own."""
     workspace = secrets.token_hex(8)
-    for each in ("s", "logs", "work"):
+    for each in ("s", "logs"):
         (folder / each).mkdir(mode=0o700, exist_ok=True)
     base = RunSpec(
         name=f"ploinky_test_{workspace}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ploinky.runtimes.engine import EngineKind, EngineRuntime
-from ploinky.runtimes.engine_api import EngineApi, is_socket, who_answers
+from ploinky.runtimes.engine_api import EngineAddress, EngineApi, is_socket, who_answers
 from ploinky.runtimes.engine_config import Traits
 from ploinky.runtimes.engine_network import Isolation, NetworkOptions
 from ploinky.runtimes.errors import runtime_unavailable
@@ -33,8 +33,8 @@ class DockerEndpoint:
     def kind(self) -> str:
         return "docker"
 
-    async def open(self) -> str:
-        """The URL of a Docker daemon that answers.
+    async def open(self) -> EngineAddress:
+        """A Docker daemon that answers.
 
         Raises:
             PloinkyError: RUNTIME_UNAVAILABLE.
@@ -51,18 +51,18 @@ class DockerEndpoint:
                 f"there is no {SYSTEM_SOCKET} and DOCKER_HOST is not set.",
                 hint="Start the Docker daemon (systemctl start docker), or install podman.",
             )
-        version = await who_answers(url, timeout_s=PROBE_TIMEOUT_S)
-        if version is None:
+        address = await who_answers(url, timeout_s=PROBE_TIMEOUT_S)
+        if address is None:
             raise runtime_unavailable(
                 "docker",
                 f"no daemon answers at {url}, or this user may not use it.",
                 hint="Start it (systemctl start docker), or join the group 'docker'.",
             )
-        if version.kind != "docker":
+        if address.kind != "docker":
             raise runtime_unavailable(
                 "docker", f"Podman answers at {url}.", hint="Use it by its name: --runtime podman"
             )
-        return url
+        return address
 
 
 class DockerRuntime(EngineRuntime):

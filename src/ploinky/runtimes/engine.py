@@ -7,6 +7,7 @@ and probes go through its socket. Knows no manifest. What differs between engine
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from ploinky.runtimes.engine_network import (
     isolate_ports,
     label_filter,
 )
-from ploinky.runtimes.engine_streams import demultiplexed, json_lines, log_parameters
+from ploinky.runtimes.engine_streams import demultiplexed, event_moment, json_lines, log_parameters
 from ploinky.runtimes.errors import (
     create_failed,
     name_in_use,
@@ -224,10 +225,11 @@ class EngineRuntime:
             raise
 
     async def events(self, workspace: str) -> AsyncGenerator[RuntimeEvent, None]:
-        parameters = label_filter(workspace, type=["container"])
-        pause_s, missed = REJOIN_FIRST_S, False
+        wanted = label_filter(workspace, type=["container"])
+        pause_s, missed, told_ns = REJOIN_FIRST_S, False, time.time_ns()
         while True:
             with suppress(PloinkyError):  # it is looked for again after the pause
+                parameters = {**wanted, "since": event_moment(told_ns)}
                 async with (
                     self._api.stream("events", parameters) as body,
                     aclosing(json_lines(body, EngineEvent)) as lines,
@@ -236,6 +238,7 @@ class EngineRuntime:
                     if missed:
                         yield RuntimeEvent(RuntimeEventKind.RESYNC, "")
                     async for line in lines:
+                        told_ns = max(told_ns, line.time_ns)
                         event = line.event()
                         if event is not None:
                             yield event

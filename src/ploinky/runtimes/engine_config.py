@@ -26,7 +26,8 @@ SCRATCH_OPTIONS = ("rw", "nosuid", "nodev", "mode=1777")
 LOG_SIZE = "10m"
 # The names of an agent in its links. It has none in the base network: there they would lead nowhere.
 LABEL_ALIASES = "ploinky.aliases"
-NO_FILE = Path("/dev/null")
+# An empty file of the package, mounted read-only. /dev/null would swallow what is written, as if it held.
+MASKED_FILE = Path(__file__).with_name("masked_file")
 
 JsonObject = dict[str, object]
 
@@ -84,7 +85,7 @@ def create_body(
     """The container of ``spec``; without ``base`` its network is what the spec's mode says.
 
     Raises:
-        PloinkyError: CONTAINER_CREATE_FAILED if a mount point is missing below a read-only mount.
+        PloinkyError: CONTAINER_CREATE_FAILED if a source or a mount point below a read-only mount is missing.
     """
     network = None if base is None else base.network
     body: CreateBody = {
@@ -178,7 +179,7 @@ def _limits(spec: RunSpec) -> JsonObject:
 
 
 def _masks(spec: RunSpec) -> tuple[list[str], list[JsonObject]]:
-    """Masked folders (they become an empty tmpfs) and masked files (they become /dev/null).
+    """Masked folders (they become an empty tmpfs) and masked files (they become an empty file).
 
     A path that the host lacks is not masked: the engine would make it there. Mask its folder instead.
     """
@@ -187,7 +188,7 @@ def _masks(spec: RunSpec) -> tuple[list[str], list[JsonObject]]:
     for path in spec.masks:
         source = host_path(spec, path)
         if source is not None and source.is_file():
-            files.append(_bind(Mount(NO_FILE, path, read_only=True)))
+            files.append(_bind(Mount(MASKED_FILE, path, read_only=True)))
         elif source is None or source.is_dir():
             folders.append(path)
     return folders, files
@@ -204,6 +205,10 @@ def _tmpfs(spec: RunSpec, folders: list[str], traits: Traits) -> dict[str, str]:
 def _checked_mounts(spec: RunSpec) -> tuple[Mount, ...]:
     mounts = all_mounts(spec)
     for index, inner in enumerate(mounts):
+        if not inner.source.exists():
+            raise create_failed(
+                spec.name, f"{inner.source}, wanted at {inner.target}, is not there.", hint="Make it first."
+            )
         outer = [each for each in mounts[:index] if _below(inner.target, each.target)]
         if outer and outer[-1].read_only and not _point(outer[-1], inner).exists():
             raise create_failed(

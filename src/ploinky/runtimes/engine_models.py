@@ -176,22 +176,6 @@ class EngineInfo(_Answer):
         return not (self.rootless and self.cgroup_version != "2")
 
 
-class _Component(_Answer):
-    name: str = Field("", alias="Name")
-
-
-class EngineVersion(_Answer):
-    """``GET /version``: which engine answers. Podman's own socket speaks Docker's words too."""
-
-    version: str = Field("", alias="Version")
-    components: tuple[_Component, ...] | None = Field((), alias="Components")
-
-    @property
-    def kind(self) -> str:
-        names = [each.name for each in self.components or ()]
-        return "podman" if "Podman Engine" in names else "docker"
-
-
 class _Actor(_Answer):
     attributes: Labels = Field(default_factory=dict, alias="Attributes")
 
@@ -201,6 +185,7 @@ class EngineEvent(_Answer):
 
     action: str = Field("", alias="Action")
     actor: _Actor = Field(default_factory=_Actor, alias="Actor")
+    time_ns: int = Field(0, alias="timeNano")
 
     def event(self) -> RuntimeEvent | None:
         """The event in our words, or None for those that change no state."""

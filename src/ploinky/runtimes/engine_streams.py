@@ -65,3 +65,9 @@ def log_parameters(*, follow: bool, tail: int | None, since: str | None) -> dict
     if since is not None:
         parameters["since"] = f"{datetime.fromisoformat(since).timestamp():.6f}"
     return parameters
+
+
+def event_moment(last_ns: int) -> str:
+    """``since`` of ``GET /events``: just after the last event told, in seconds since 1970."""
+    seconds, rest = divmod(last_ns // 1000 + 1, 1_000_000)
+    return f"{seconds}.{rest:06d}"

@@ -20,7 +20,7 @@ import anyio.to_thread
 from ploinky.base.files import FileLock, read_text, write_atomic
 from ploinky.base.processes import ProcessId
 from ploinky.base.waits import wait_until
-from ploinky.runtimes.engine_api import is_socket, who_answers
+from ploinky.runtimes.engine_api import EngineAddress, is_socket, who_answers
 from ploinky.runtimes.errors import runtime_unavailable
 
 IDLE_S = 30
@@ -42,8 +42,8 @@ class PodmanEndpoint:
     def kind(self) -> str:
         return "podman"
 
-    async def open(self) -> str:
-        """The URL of a Podman that answers.
+    async def open(self) -> EngineAddress:
+        """A Podman that answers.
 
         Raises:
             PloinkyError: RUNTIME_UNAVAILABLE.
@@ -52,14 +52,15 @@ class PodmanEndpoint:
         if given:
             return await self._require(given)
         for socket in system_sockets(self._environ):
-            url = f"unix://{socket}"
-            if is_socket(socket) and await _is_podman(url):
-                return url
+            found = await _podman_at(f"unix://{socket}")
+            if found is not None:
+                return found
         return await self._own.ensure()
 
-    async def _require(self, url: str) -> str:
-        if url.startswith(("unix://", "tcp://")) and await _is_podman(url):
-            return url
+    async def _require(self, url: str) -> EngineAddress:
+        found = await _podman_at(url) if url.startswith(("unix://", "tcp://")) else None
+        if found is not None:
+            return found
         raise runtime_unavailable(
             "podman",
             f"no Podman answers at CONTAINER_HOST ({url}).",
@@ -78,8 +79,8 @@ class OwnService:
         self._log = folder / "podman.log"
         self._children: set[int] = set()
 
-    async def ensure(self) -> str:
-        """Adopt the service that runs, or start it; its URL.
+    async def ensure(self) -> EngineAddress:
+        """Adopt the service that runs, or start it.
 
         Raises:
             PloinkyError: RUNTIME_UNAVAILABLE if Podman is missing or does not come up.
@@ -90,17 +91,17 @@ class OwnService:
             raise runtime_unavailable(
                 "podman", f"the path {self.socket} is too long for a socket.", hint="Set XDG_RUNTIME_DIR."
             )
-        if await _is_podman(url):
-            return url
+        found = await _podman_at(url)
+        if found is not None:
+            return found
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(self._folder / "podman.lock", timeout_s=START_TIMEOUT_S)
         await anyio.to_thread.run_sync(lock.__enter__)
         try:
-            if not await _is_podman(url):  # another command may have started it meanwhile
-                await self._start(url)
+            # Another command may have started it meanwhile.
+            return await _podman_at(url) or await self._start(url)
         finally:
             lock.__exit__(None, None, None)
-        return url
 
     def find(self) -> ProcessId | None:
         """The running service, or None."""
@@ -123,7 +124,7 @@ class OwnService:
         for file in (self.socket, self._pid_file, self._log):
             file.unlink(missing_ok=True)
 
-    async def _start(self, url: str) -> None:
+    async def _start(self, url: str) -> EngineAddress:
         program = shutil.which("podman", path=self._environ.get("PATH"))
         if program is None:
             raise runtime_unavailable("podman", "podman is not installed.", hint=INSTALL_HINT)
@@ -136,15 +137,20 @@ class OwnService:
         if service is not None:
             write_atomic(self._pid_file, f"{service.pid} {service.started}\n".encode(), mode=0o600)
 
+        found: EngineAddress | None = None
+
         async def answers_or_ended() -> bool:
+            nonlocal found
             self._reap()
-            return service is None or not service.alive or await _is_podman(url)
+            found = await _podman_at(url)
+            return found is not None or service is None or not service.alive
 
         await wait_until(answers_or_ended, what="Podman's service to answer", timeout_s=START_TIMEOUT_S)
-        if not await _is_podman(url):
+        if found is None:
             raise runtime_unavailable(
                 "podman", f"its service ended at once: {self._last_words()}", hint="Try: podman info"
             )
+        return found
 
     async def _end_deaf(self) -> None:
         """End a service of ours that runs but does not answer; two must not share one socket."""
@@ -176,11 +182,11 @@ def system_sockets(environ: Mapping[str, str]) -> list[Path]:
     return [Path(runtime) / "podman" / "podman.sock"] if runtime else []
 
 
-async def _is_podman(url: str) -> bool:
+async def _podman_at(url: str) -> EngineAddress | None:
     if url.startswith("unix://") and not is_socket(Path(url.removeprefix("unix://"))):
-        return False
-    version = await who_answers(url, timeout_s=PROBE_TIMEOUT_S)
-    return version is not None and version.kind == "podman"
+        return None
+    found = await who_answers(url, timeout_s=PROBE_TIMEOUT_S)
+    return found if found is not None and found.kind == "podman" else None
 
 
 def _spawn_detached(argv: list[str], environ: Mapping[str, str], log: Path) -> int:
