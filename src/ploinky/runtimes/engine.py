@@ -128,11 +128,13 @@ class EngineRuntime:
         try:
             with anyio.CancelScope(shield=True):  # a request that was sent is carried out: all or nothing
                 await self._make(spec, facts)
-        except EngineError as error:
+        except PloinkyError as error:
             if await self._report(spec.name) is not None:
                 raise name_in_use(spec.name) from error
-            await self._networks.sweep(spec.workspace)
-            raise create_failed(spec.name, error.reason) from error
+            await self.forget(spec.workspace)
+            if isinstance(error, EngineError):
+                raise create_failed(spec.name, error.reason) from error
+            raise
 
     async def start(self, name: str) -> None:
         report = await self._require(name)
@@ -186,7 +188,11 @@ class EngineRuntime:
             empty(Path(report.socket_dir))
         workspace = report.config.labels.get(LABEL_WORKSPACE)
         if workspace is not None:
-            await self._networks.sweep(workspace)
+            await self.forget(workspace)
+
+    async def forget(self, workspace: str) -> None:
+        """Remove what no sandbox of the workspace uses: networks, those of a killed command too."""
+        await self._networks.sweep(workspace)
 
     async def inspect(self, name: str) -> Sandbox | None:
         report = await self._report(name)
