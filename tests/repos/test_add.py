@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from ploinky.base.errors import DeadlineError, NotFoundError, PloinkyError, UsageError
@@ -201,10 +202,16 @@ async def test_a_killed_add_leaves_nothing_that_looks_installed_and_the_next_one
 async def test_the_next_one_leaves_a_folder_of_somebody_still_at_work(
     store: RepoStore, layout: Layout, origin: Path, silent_server: str
 ) -> None:
-    at_work = store.add("slow", silent_server)
-    await anext(at_work)
-    (layout.repos / ".tmp-1-0-other").mkdir()  # pid 1 was started at another tick
-    await said(store.add("demo", str(origin)))
-    assert not (layout.repos / ".tmp-1-0-other").exists()
-    await at_work.aclose()
-    assert store.installed() == ("demo",)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(said, store.add("slow", silent_server))
+
+        async def begun() -> bool:
+            return bool(staged(layout))
+
+        await wait_until(begun, what="the clone to begin", timeout_s=30)
+        (at_work,) = staged(layout)
+        (layout.repos / ".tmp-1-0-other").mkdir()  # pid 1 was started at another tick
+        await said(store.add("demo", str(origin)))
+        assert staged(layout) == [at_work]
+        tasks.cancel_scope.cancel()
+    assert [path.name for path in layout.repos.iterdir()] == ["demo"]

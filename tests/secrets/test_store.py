@@ -31,8 +31,8 @@ def test_a_value_is_kept_in_a_private_file(layout: Layout) -> None:
     store = DotSecrets(layout)
     assert store.names() == ()
     store.set("KEY", "one two\nthree")
-    assert store.read()["KEY"].value == "one two\nthree"
     assert mode(layout) == "0o600"
+    assert store.read()["KEY"].value == "one two\nthree"
 
 
 def test_comments_order_and_foreign_lines_survive(layout: Layout) -> None:
