@@ -107,13 +107,13 @@ class EngineRuntime:
     async def router_host(self, workspace: str) -> str:
         """The host's address as agents of the workspace reach it; the router listens there too.
 
-        It is an address of the host on the workspace's own network where there is one. That network's
-        interface comes and goes with the agents, so listen with IP_FREEBIND.
+        Nothing is made by asking. Where the workspace has a network of its own on this host, it is the
+        host's address there, the same at all times; as the interface comes and goes with the agents,
+        listen with IP_FREEBIND. Elsewhere it is the host's address on its way out.
         """
         if await self._isolation() is Isolation.SEPARATE:
             return outbound_address()
-        address = await self._networks.host_address(workspace)
-        return address or outbound_address()
+        return await self._networks.host_address(workspace)
 
     async def create(self, spec: RunSpec) -> AsyncGenerator[str, None]:
         if await self._report(spec.name) is not None:

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ipaddress
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -38,6 +39,8 @@ LABEL_FROM = "ploinky.link.from"
 LABEL_TO = "ploinky.link.to"
 LABEL_NAME = "ploinky.link.name"
 BRIDGE_OPTION = "com.docker.network.bridge.name"
+FIRST_SUBNET = 100
+SUBNETS = 150
 BRIDGES = Path("/sys/class/net")
 
 
@@ -94,6 +97,15 @@ def wanted_links(spec: RunSpec) -> dict[str, dict[str, str]]:
     return {name: {LABEL_WORKSPACE: spec.workspace, **labels} for name, labels in found.items()}
 
 
+def wanted_subnet(workspace: str) -> ipaddress.IPv4Network:
+    """The subnet of a workspace's shared base network, so that the host's address in it never changes.
+
+    It is taken from the upper part of what Podman takes its own from; the engine refuses one that is in use.
+    """
+    digest = hashlib.sha256(workspace.encode()).digest()
+    return ipaddress.IPv4Network(f"10.{FIRST_SUBNET + digest[0] % SUBNETS}.{digest[1]}.0/24")
+
+
 def bridges_are_ours() -> bool:
     """Whether this process may set the bridges that a rootful engine on this machine makes."""
     return os.geteuid() == 0 and BRIDGES.is_dir()
@@ -126,15 +138,23 @@ class WorkspaceNetworks:
     async def ensure_base(self, workspace: str, agent: str, isolation: Isolation) -> str:
         """The agent's base network, made if missing; its name."""
         name = base_name(workspace, agent, isolation)
-        labels = {LABEL_WORKSPACE: workspace}
-        await self._ensure(name, labels, self._options.base, internal=False)
+        body = _body(name, {LABEL_WORKSPACE: workspace}, self._options.base, internal=False)
+        if isolation is Isolation.SEPARATE:
+            await self._ensure(name, body)
+            return name
+        subnet = wanted_subnet(workspace)
+        config = [{"Subnet": str(subnet), "Gateway": str(subnet[1])}]
+        try:
+            await self._ensure(name, {**body, "IPAM": {"Driver": "default", "Config": config}})
+        except EngineError:  # somebody has that subnet
+            await self._ensure(name, body)
         return name
 
-    async def host_address(self, workspace: str) -> str | None:
-        """The host's address in the shared base network, which is made if missing."""
-        name = await self.ensure_base(workspace, "", Isolation.PORTS)
-        report = await self.find(name)
-        return None if report is None else report.gateway
+    async def host_address(self, workspace: str) -> str:
+        """The host's address in the shared base network: what it has, or will have once it is made."""
+        report = await self.find(base_name(workspace, "", Isolation.PORTS))
+        known = None if report is None else report.gateway
+        return known or str(wanted_subnet(workspace)[1])
 
     def attachment(self, container: str, network: str) -> Attachment:
         """How a container is made in a network."""
@@ -142,7 +162,7 @@ class WorkspaceNetworks:
 
     async def ensure_links(self, spec: RunSpec) -> None:
         for name, labels in wanted_links(spec).items():
-            await self._ensure(name, labels, self._options.link, internal=True)
+            await self._ensure(name, _body(name, labels, self._options.link, internal=True))
 
     async def join(self, report: ContainerReport, *, named: str | None = None) -> None:
         """Put a container, and those at the other end, into the links that are meant for them.
@@ -194,20 +214,9 @@ class WorkspaceNetworks:
                 return None
             raise
 
-    async def _ensure(
-        self, name: str, labels: dict[str, str], options: tuple[tuple[str, str], ...], *, internal: bool
-    ) -> None:
-        body = {
-            "Name": name,
-            "Driver": "bridge",
-            "CheckDuplicate": True,
-            "Internal": internal,
-            "Labels": labels,
-            "Options": {BRIDGE_OPTION: bridge_name(name), **dict(options)},
-        }
-
+    async def _ensure(self, name: str, body: Mapping[str, object]) -> None:
         async def make(docker: Docker) -> None:
-            await docker.networks.create(body)
+            await docker.networks.create(dict(body))
 
         async with self._making:
             if await self.find(name) is not None:
@@ -252,6 +261,19 @@ class WorkspaceNetworks:
 
         with contextlib.suppress(EngineError):  # in use again, or already gone
             await self._api.call(f"removing the network {name}", delete)
+
+
+def _body(
+    name: str, labels: dict[str, str], options: tuple[tuple[str, str], ...], *, internal: bool
+) -> dict[str, object]:
+    return {
+        "Name": name,
+        "Driver": "bridge",
+        "CheckDuplicate": True,
+        "Internal": internal,
+        "Labels": labels,
+        "Options": {BRIDGE_OPTION: bridge_name(name), **dict(options)},
+    }
 
 
 def _concerns(link: NetworkReport, agent: str, named: str | None) -> bool:
