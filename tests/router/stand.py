@@ -127,6 +127,7 @@ class Stand:
         self.port = 0
         self.router: Router | None = None
         self.asked: list[str] = []
+        self.tasks: anyio.abc.TaskGroup | None = None
         self.stop = anyio.Event()
         self.stopped = anyio.Event()
         self.settings = RouterSettings(config_poll_s=0.05)
@@ -164,12 +165,13 @@ class Stand:
             task_status.started()
         self.stopped.set()
 
-    async def restart(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def restart(self) -> None:
         """End this gateway and start another on the same port."""
+        assert self.tasks is not None
         self.stop.set()
         await self.stopped.wait()
         self.stop, self.stopped = anyio.Event(), anyio.Event()
-        await tasks.start(self.serve)
+        await self.tasks.start(self.serve)
 
     def _parts(self, router: Router) -> GatewayParts:
         async def status() -> JsonValue:
@@ -216,6 +218,7 @@ async def open_stand(*keys: str, settings: RouterSettings | None = None) -> Asyn
                 stack.push_async_callback(agent.kill)
                 await agent.start()
             stand.show()
+            stand.tasks = tasks
             await tasks.start(stand.serve)
             yield stand
             stand.stop.set()

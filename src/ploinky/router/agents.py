@@ -56,6 +56,7 @@ class AgentLink:
         same_place = (before.code_path, before.workspace_path) == (route.code_path, route.workspace_path)
         if not same_place or before.config_sources != route.config_sources:
             self._stamp = None
+            self._remote_due = 0.0
         return before != route
 
     def close(self) -> None:
@@ -81,8 +82,11 @@ class AgentLink:
     async def refresh(self) -> bool:
         """Look whether the configuration changed and read it if so; says whether it did.
 
-        Never raises for what is wrong with the agent or its file: that becomes ``problem``.
+        Never raises for what is wrong with the agent or its file: that becomes ``problem``. An agent that is
+        away and of which nothing is known now keeps what it had, and with it its claim on names.
         """
+        if not self.route.ready and not self.route.config_sources:
+            return False
         try:
             found = await self._find()
             if found is None:

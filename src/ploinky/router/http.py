@@ -15,6 +15,7 @@ HeaderPair = tuple[bytes, bytes]
 
 PING = b": ping\n\n"
 PING_EVERY_S = 15.0
+_CLOSE = (b"connection", b"close")
 _EVENT_STREAM: list[HeaderPair] = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -41,33 +42,21 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: fl
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
-            raise HttpError(413, f"A body may have {limit} bytes.", [(b"connection", b"close")])
-    message = await _receive(receive, timeout_s)
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        with anyio.move_on_after(timeout_s) as patience:
-            parts = [body]
-            size = len(body)
-            while message.get("more_body", False):
-                message = await _receive(receive, timeout_s)
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise HttpError(413, f"A body may have {limit} bytes.", [(b"connection", b"close")])
-            body = b"".join(parts)
-        if patience.cancelled_caught:
-            raise HttpError(408, "The body took too long.", [(b"connection", b"close")])
-    return body
-
-
-async def _receive(receive: Receive, timeout_s: float) -> Message:
-    with anyio.move_on_after(timeout_s) as patience:
-        message = await receive()
-    if patience.cancelled_caught:
-        raise HttpError(408, "The body took too long.", [(b"connection", b"close")])
-    if message["type"] == "http.disconnect":
-        raise HttpError(400, "The client went away.")
-    return message
+            raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
+    parts: list[bytes] = []
+    size = 0
+    with anyio.move_on_after(timeout_s):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise HttpError(400, "The client went away.")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
+            if not message.get("more_body", False):
+                return b"".join(parts)
+    raise HttpError(408, "The body took too long.", [_CLOSE])
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
