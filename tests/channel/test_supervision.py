@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ from ploinky.channel.client import (
     await_channel,
 )
 from tests.channel.conftest import RunningLauncher
+from tests.engines import absent
 
 ENV = (("PATH", "/usr/bin:/bin"), ("SECRET", "s3cret"))
 LOOP = "while :; do sleep 0.02; done"
@@ -289,6 +291,8 @@ async def test_a_shutdown_that_is_not_obeyed_is_reported(release_launcher: Runni
 async def test_as_the_first_process_it_reaps_daemons_and_ends_them(
     launcher_binary: Path, tmp_path: Path
 ) -> None:
+    if shutil.which("bwrap") is None:
+        absent("bubblewrap", "bwrap is not installed")
     socket = tmp_path / "l.sock"
     line = [
         "bwrap",
@@ -303,8 +307,6 @@ async def test_as_the_first_process_it_reaps_daemons_and_ends_them(
     ]
     process = subprocess.Popen([*line, str(launcher_binary), "serve", "--socket", str(socket)])
     try:
-        from ploinky.channel.client import await_channel
-
         async with await await_channel(socket, timeout_s=5) as channel:
             mark = tmp_path / "mark"
             daemon = f"trap 'echo ended > {mark}; exit' TERM; echo up > {mark}; {LOOP}"
