@@ -163,7 +163,8 @@ class LazyGroup(click.Group):
         rows = [row for row in self.entries.values() if row.name.startswith(incomplete)]
         words = [CompletionItem(row.name, help=row.summary) for row in rows]
         if self.default and not incomplete.startswith("-"):
-            words += load(self.entries[self.default]).shell_complete(ctx, incomplete)
+            first, *_ = (p for p in load(self.entries[self.default]).params if isinstance(p, click.Argument))
+            words += first.shell_complete(ctx, incomplete)
         return words + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

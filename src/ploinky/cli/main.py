@@ -103,10 +103,8 @@ def _version_option() -> click.Option:
 
 def _asks_json(words: list[str]) -> bool:
     own = words[: words.index("--")] if "--" in words else words
-    following = [*own[1:], ""]
-    return any(
-        word == "--json" and not after.startswith("{") for word, after in zip(own, following, strict=True)
-    )
+    arguments = [own[index + 1 : index + 2] for index, word in enumerate(own) if word == "--json"]
+    return any(not following or not following[0].startswith("{") for following in arguments)
 
 
 def _usage_hint(error: click.UsageError) -> str | None:

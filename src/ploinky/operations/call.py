@@ -9,24 +9,25 @@ from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object
 from ploinky.base.names import closest
 from ploinky.lifecycle.emitting import Emit, as_events
-from ploinky.manifest.values import AgentRef
-from ploinky.operations.gateway_control import require_client
-from ploinky.operations.platform import Platform
-from ploinky.operations.references import require_enabled
+from ploinky.operations.gateway_link import require_client
 from ploinky.router.gateway_client import GatewayClient, ToolInfo, ToolProgress
 from ploinky.wire.events import Event, Progress, Result
+from ploinky.workspace.layout import Layout
+from ploinky.workspace.summary import read_summaries
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 
 
-async def list_tools(platform: Platform, agent: AgentRef | None) -> AsyncIterator[Event]:
+async def list_tools(layout: Layout, agent: str | None) -> AsyncIterator[Event]:
     """Every tool behind the router, or those of one agent by their own names."""
-    key = require_enabled(platform.registry, agent).key if agent is not None else None
-    found = await require_client(platform.layout).list_tools(key)
+    keys = _enabled(layout)
+    if agent is not None and agent not in keys:
+        raise _not_enabled(agent, keys)
+    found = await require_client(layout).list_tools(agent)
     rows: list[JsonValue] = [
         {
             "name": tool.name,
-            "agent": tool.agent or key,
+            "agent": tool.agent or agent,
             "title": tool.title,
             "description": tool.description,
             "input_schema": tool.input_schema,
@@ -37,7 +38,7 @@ async def list_tools(platform: Platform, agent: AgentRef | None) -> AsyncIterato
 
 
 async def call_tool(
-    platform: Platform,
+    layout: Layout,
     target: str,
     *,
     pairs: Sequence[str],
@@ -51,8 +52,8 @@ async def call_tool(
         UsageError: ``BAD_ARGUMENT``. NotFoundError: ``TOOL_NOT_FOUND``.
         PloinkyError: ``TOOL_FAILED`` with what the tool said; ``GATEWAY_DOWN``.
     """
-    client = require_client(platform.layout)
-    agent, name = _split(target, list(platform.registry.read()))
+    client = require_client(layout)
+    agent, name = _split(target, _enabled(layout))
 
     async def work(emit: Emit) -> None:
         tool = await _find_tool(client, agent, name, target)
@@ -82,9 +83,17 @@ def _split(target: str, keys: Sequence[str]) -> tuple[str | None, str]:
     agent, dot, _ = target.partition(".")
     if not dot:
         return None, target
+    raise _not_enabled(agent, keys)
+
+
+def _enabled(layout: Layout) -> list[str]:
+    return [summary.key for summary in read_summaries(layout)]
+
+
+def _not_enabled(agent: str, keys: Sequence[str]) -> NotFoundError:
     near = closest(agent, keys)
     hint = f"Did you mean '{near}'?" if near else f"Start it: ploinky start {agent}"
-    raise NotFoundError("AGENT_NOT_ENABLED", f"Agent '{agent}' is not enabled.", hint=hint)
+    return NotFoundError("AGENT_NOT_ENABLED", f"Agent '{agent}' is not enabled.", hint=hint)
 
 
 async def _find_tool(client: GatewayClient, agent: str | None, name: str, target: str) -> ToolInfo:

@@ -25,13 +25,12 @@ from ploinky.operations.endpoint import (
     find_endpoint,
     find_supervisor,
     gateway_log,
-    owner_token,
     supervisor_file,
 )
+from ploinky.operations.gateway_link import find_client
 from ploinky.operations.platform import Platform
-from ploinky.operations.ports import is_free, port_owner
+from ploinky.operations.ports import free_port, is_free, port_owner
 from ploinky.operations.routing import Listening, last_port, write_routing
-from ploinky.router.gateway_client import GatewayAddress, GatewayClient
 from ploinky.workspace.layout import Layout
 
 READY_TIMEOUT_S = 30.0
@@ -52,6 +51,8 @@ def bind_host(platform: Platform) -> str:
 def choose_listening(platform: Platform, port: int | None) -> Listening:
     """Where the gateway is or will be: as asked, as it runs now, as configured, as last used, or 8080.
 
+    Port 0 becomes a free one here, and stays it, so that a gateway that was restarted is found again.
+
     Raises:
         PloinkyError: ``PORT_TAKEN``, naming who has it, if another program listens there.
     """
@@ -63,7 +64,10 @@ def choose_listening(platform: Platform, port: int | None) -> Listening:
     if port is None:
         configured = "gateway" in platform.settings.model_fields_set and "port" in gateway.model_fields_set
         port = gateway.port if configured else last_port(platform.layout) or gateway.port
-    if port and not is_free(host, port):
+    if port == 0:
+        last = last_port(platform.layout)
+        return Listening(host, last if last and is_free(host, last) else free_port(host))
+    if not is_free(host, port):
         owner = port_owner(port)
         raise PloinkyError(
             "PORT_TAKEN",
@@ -72,26 +76,6 @@ def choose_listening(platform: Platform, port: int | None) -> Listening:
             details={"port": str(port)},
         )
     return Listening(host, port)
-
-
-def client_of(layout: Layout, *, timeout_s: float = 10.0) -> GatewayClient | None:
-    """A client of the gateway that runs now, or None."""
-    endpoint, token = find_endpoint(layout), owner_token(layout)
-    if endpoint is None or token is None:
-        return None
-    return GatewayClient(GatewayAddress(endpoint.port, token, endpoint.host), timeout_s=timeout_s)
-
-
-def require_client(layout: Layout, *, timeout_s: float = 10.0) -> GatewayClient:
-    """Like ``client_of``.
-
-    Raises:
-        PloinkyError: ``GATEWAY_DOWN``.
-    """
-    client = client_of(layout, timeout_s=timeout_s)
-    if client is None:
-        raise PloinkyError("GATEWAY_DOWN", "The gateway does not run.", hint="Start it: ploinky start")
-    return client
 
 
 async def launch_gateway(platform: Platform, listening: Listening) -> bool:
@@ -124,7 +108,7 @@ async def await_gateway(layout: Layout, *, timeout_s: float = READY_TIMEOUT_S) -
     """
 
     async def answers() -> bool:
-        client = client_of(layout)
+        client = find_client(layout)
         if client is not None and await client.healthy():
             return True
         if find_supervisor(layout) is None and find_endpoint(layout) is None:
@@ -143,7 +127,7 @@ async def await_gateway(layout: Layout, *, timeout_s: float = READY_TIMEOUT_S) -
 
 async def poke_gateway(layout: Layout) -> None:
     """Let the gateway look at the registry now; no-op if none runs or it does not answer."""
-    client = client_of(layout)
+    client = find_client(layout)
     if client is not None:
         try:
             await client.reconcile()

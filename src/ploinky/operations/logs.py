@@ -10,10 +10,11 @@ from pydantic import TypeAdapter
 from ploinky.base.errors import NotFoundError
 from ploinky.lifecycle.planner import sandbox_name
 from ploinky.manifest.values import AgentRef
-from ploinky.operations.gateway_control import require_client
+from ploinky.operations.gateway_link import require_client
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
 from ploinky.wire.events import Event, Output, Result
+from ploinky.workspace.layout import Layout
 
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 
@@ -58,13 +59,13 @@ async def gateway_log(platform: Platform, *, tail: int | None) -> AsyncIterator[
     yield Result()
 
 
-async def events(platform: Platform) -> AsyncIterator[Event]:
+async def events(layout: Layout) -> AsyncIterator[Event]:
     """What happens to agents from now on, until the gateway ends.
 
     Raises:
         PloinkyError: ``GATEWAY_DOWN``.
     """
-    client = require_client(platform.layout)
+    client = require_client(layout)
     async for fields in client.events():
         yield _EVENTS.validate_python(fields)
 

@@ -9,6 +9,7 @@ import click
 
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import perform, platform_of, run_async
+from ploinky.workspace.layout import require_workspace
 
 CLIENT_NAMES = ("claude", "cursor", "vscode", "codex")
 
@@ -50,5 +51,5 @@ def stdio(invocation: Invocation) -> None:
     """
     from ploinky.operations.stdio import serve_stdio
 
-    platform = platform_of(invocation)
-    run_async(lambda: serve_stdio(platform))
+    layout = require_workspace(invocation.start_dir)
+    run_async(lambda: serve_stdio(layout))

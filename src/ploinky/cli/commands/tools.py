@@ -15,8 +15,8 @@ from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.cli.candidates import complete_agent, complete_tool
 from ploinky.cli.console import Cell, Console, Tone
 from ploinky.cli.frame import Invocation, PloinkyCommand, command
-from ploinky.cli.run import perform
-from ploinky.manifest.refs import parse_agent_ref
+from ploinky.cli.run import follow
+from ploinky.workspace.layout import require_workspace
 
 
 class CallCommand(PloinkyCommand):
@@ -44,8 +44,8 @@ def tools(invocation: Invocation, agent: str | None) -> None:
     """List the tools that agents offer."""
     from ploinky.operations.call import list_tools
 
-    ref = parse_agent_ref(agent) if agent else None
-    perform(invocation, functools.partial(list_tools, agent=ref), show=_show_tools)
+    layout = require_workspace(invocation.start_dir)
+    follow(invocation, lambda: list_tools(layout, agent), show=_show_tools)
 
 
 @command(
@@ -70,8 +70,9 @@ def call(
     from ploinky.operations.call import call_tool
 
     given = _arguments(arguments)
-    work = functools.partial(call_tool, target=tool, pairs=pairs, arguments=given, timeout_s=timeout)
-    perform(invocation, work, show=_show_answer)
+    layout = require_workspace(invocation.start_dir)
+    work = functools.partial(call_tool, layout, tool, pairs=pairs, arguments=given, timeout_s=timeout)
+    follow(invocation, work, show=_show_answer)
 
 
 def _arguments(text: str | None) -> JsonObject:

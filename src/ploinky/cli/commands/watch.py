@@ -8,8 +8,10 @@ import click
 
 from ploinky.cli.candidates import complete_agent
 from ploinky.cli.frame import Invocation, command
+from ploinky.cli.run import follow as follow_events
 from ploinky.cli.run import perform
 from ploinky.manifest.refs import parse_agent_ref
+from ploinky.workspace.layout import require_workspace
 
 _ROUTER = "router"
 
@@ -63,4 +65,5 @@ def events(invocation: Invocation, follow: bool) -> None:
     """
     from ploinky.operations.logs import events as operation
 
-    perform(invocation, operation, stream=True)
+    layout = require_workspace(invocation.start_dir)
+    follow_events(invocation, lambda: operation(layout), stream=True)

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "on the host as $PLOINKY_AGENT_NAME"
