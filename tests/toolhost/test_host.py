@@ -1,0 +1,277 @@
+"""Programs as tools, through a real launcher."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ploinky.base.errors import NotFoundError, PloinkyError
+from ploinky.base.jsontypes import JsonObject
+from ploinky.base.waits import wait_until
+from ploinky.channel.client import Channel
+from ploinky.toolhost.config import parse_mcp_config
+from ploinky.toolhost.host import CallMeta, ToolHost, ToolPlace
+from ploinky.toolhost.progress import Progress
+from ploinky.toolhost.results import ToolResult
+from tests.router.stand import Agent, gone, holds, there
+
+META = CallMeta("r1", None, "owner")
+
+
+@contextlib.asynccontextmanager
+async def agent() -> AsyncIterator[Agent]:
+    with tempfile.TemporaryDirectory(prefix="ploinky-host-", dir="/tmp") as name:
+        folder = Path(name) / "code"
+        folder.mkdir()
+        made = Agent("alpha", folder, Path(name) / "s")
+        await made.start()
+        try:
+            yield made
+        finally:
+            await made.kill()
+
+
+async def run(made: Agent, name: str, arguments: JsonObject | None = None, **more: object) -> ToolResult:
+    """Call one tool of the agent's present configuration."""
+    async with await Channel.connect(made.socket_path) as channel:
+        return await _host(made, channel).call(name, arguments or {}, META, **more)  # type: ignore[arg-type]
+
+
+def _host(made: Agent, channel: Channel) -> ToolHost:
+    async def environment() -> dict[str, str]:
+        return made.environment
+
+    async def connected() -> Channel:
+        return channel
+
+    config = parse_mcp_config(made.config_file.read_text(encoding="utf-8"), source="mcp-config.json")
+    place = ToolPlace("alpha", environment, str(made.folder), str(made.folder.parent))
+    return ToolHost(place, connected, config)
+
+
+async def test_a_program_gets_one_json_line_and_its_output_is_the_answer() -> None:
+    async with agent() as made:
+        made.configure(made.tool("echo", 'IFS= read -r line; printf "%s\\n" "$line"; cat | wc -c'))
+        result = await run(made, "echo", {"text": 'größe\n"x"'})
+        line, rest = result.text.split("\n")
+        assert json.loads(line) == {
+            "tool": "echo",
+            "input": {"text": 'größe\n"x"'},
+            "metadata": {"agent": "alpha", "requestId": "r1", "sessionId": None, "caller": "owner"},
+        }
+        assert rest.strip() == "0", "one line and no more"
+        assert not result.is_error
+
+
+async def test_the_environment_is_the_agents_the_tools_and_a_path() -> None:
+    async with agent() as made:
+        made.environment = {"SECRET": "s3cret", "SHARED": "agent"}
+        made.configure(made.tool("show", "env", env={"SHARED": "tool", "OWN": 1}))
+        seen = dict(line.split("=", 1) for line in (await run(made, "show")).text.splitlines())
+        assert (seen["SECRET"], seen["SHARED"], seen["OWN"]) == ("s3cret", "tool", "1")
+        assert "/usr/bin" in seen["PATH"]
+        assert set(seen) - {"SECRET", "SHARED", "OWN", "PATH", "PWD", "SHLVL", "_", "OLDPWD"} == set()
+
+
+async def test_a_tool_runs_where_it_says() -> None:
+    async with agent() as made:
+        (made.folder / "lib").mkdir()
+        made.configure(
+            made.tool("code", "pwd"),
+            made.tool("workspace", "pwd", cwd="workspace"),
+            made.tool("relative", "pwd", cwd="lib"),
+            made.tool("absolute", "pwd", cwd="/"),
+            made.tool("nowhere", "pwd", cwd="/no/such/folder"),
+        )
+        code = made.folder
+        for name, folder in (
+            ("code", code),
+            ("workspace", code.parent),
+            ("relative", code / "lib"),
+            ("absolute", "/"),
+        ):
+            assert (await run(made, name)).text == str(folder)
+        assert (await run(made, "nowhere")).is_error
+
+
+async def test_a_command_is_a_path_of_the_code_or_a_word_of_the_path() -> None:
+    async with agent() as made:
+        (made.folder / "bin").mkdir()
+        made.program("bin/own", "echo own")
+        made.configure(
+            {"name": "own", "command": "bin/own"},
+            {"name": "word", "command": "echo", "args": ["a b", "c"]},
+            {"name": "missing", "command": "bin/missing"},
+            {"name": "missing_word", "command": "no-such-program"},
+            {"name": "flat", "command": "mcp-config.json"},
+        )
+        assert (await run(made, "own")).text == "own"
+        assert (await run(made, "word")).text == "a b c"
+        for name in ("missing", "missing_word", "flat"):
+            result = await run(made, name)
+            assert result.is_error
+            assert "cannot be started" in result.text
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('echo \'{"error": "from stdout"}\'; echo noise >&2; exit 1', "from stdout"),
+        ('echo \'{"error": {"message": "deep"}}\'; exit 1', "deep"),
+        ('echo \'{"message": "said"}\'; exit 1', "said"),
+        ("echo not json; echo from stderr >&2; exit 1", "from stderr"),
+        ("echo '{\"progress\": 0.5}' >&2; echo real >&2; exit 1", "real"),
+        ("exit 7", "Tool 'fails' exited with code 7."),
+        ("kill -SEGV $$", "Tool 'fails' was ended by SIGSEGV."),
+    ],
+)
+async def test_a_failing_program_is_an_error_with_its_best_message(script: str, message: str) -> None:
+    async with agent() as made:
+        made.configure(made.tool("fails", script))
+        result = await run(made, "fails")
+        assert (result.is_error, result.text) == (True, message)
+
+
+async def test_wrong_arguments_start_nothing_and_name_their_fields() -> None:
+    async with agent() as made:
+        marker = made.folder / "ran"
+        schema = {
+            "files": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"path": {"type": "string"}}},
+            },
+            "count": {"type": "number", "optional": True, "min": 1},
+        }
+        made.configure(made.tool("strict", f"touch {marker}", inputSchema=schema))
+        for arguments, words in (
+            ({}, "files: is required"),
+            ({"files": [{}]}, "files[0].path: is required"),
+            ({"files": [{"path": 5}]}, 'files[0].path: 5 is not of type "string"'),
+            ({"files": [], "count": 0}, "count: 0 is less than the minimum of 1"),
+            ({"files": 1, "count": "x"}, "count:"),
+        ):
+            result = await run(made, "strict", json.loads(json.dumps(arguments)))
+            assert result.is_error
+            assert words in result.text
+        assert not marker.exists()
+
+
+async def test_an_output_schema_makes_structured_content_or_an_error() -> None:
+    async with agent() as made:
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+        made.configure(
+            made.tool("good", "echo '{\"n\": 1}'", outputSchema=schema),
+            made.tool("text", "echo hello", outputSchema=schema),
+            made.tool("wrong", 'echo \'{"n": "x"}\'', outputSchema=schema),
+        )
+        good = await run(made, "good")
+        assert (good.structured, good.has_structured, good.text) == ({"n": 1}, True, '{"n": 1}')
+        assert "did not answer with JSON" in (await run(made, "text")).text
+        wrong = await run(made, "wrong")
+        assert wrong.is_error
+        assert "n:" in wrong.text
+
+
+async def test_progress_lines_are_told_in_order_and_only_if_they_grow() -> None:
+    async with agent() as made:
+        lines = ['{"progress": 1}', "plain", '{"progress": 1}', '{"progress": 0}', '{"progress": "x"}']
+        lines += ['{"progress": 2, "total": 4, "message": "two"}', "{broken"]
+        made.configure(made.tool("steps", "".join(f"echo '{line}' >&2\n" for line in lines)))
+        seen: list[Progress] = []
+
+        async def on_progress(progress: Progress) -> None:
+            seen.append(progress)
+
+        await run(made, "steps", on_progress=on_progress)
+        assert seen == [Progress(1), Progress(2, 4, "two")]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_limit_ends_the_whole_group(is_async: bool) -> None:
+    async with agent() as made:
+        pid_file = made.folder / "pid"
+        limit = {"async": True, "timeout": 300} if is_async else {"timeoutMs": 300}
+        made.configure(made.tool("stay", f"sleep 60 & echo $! > {pid_file}; wait", **limit))
+        result = await run(made, "stay")
+        assert result.is_error
+        assert "ran longer than 0.3 s" in result.text
+        await wait_until(gone(pid_file), what="the child's end", timeout_s=10)
+
+
+async def test_cancelling_ends_the_whole_group() -> None:
+    async with agent() as made:
+        pid_file = made.folder / "pid"
+        made.configure(made.tool("stay", f"sleep 60 & echo $! > {pid_file}; wait"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, made, "stay")
+            await wait_until(holds(pid_file), what="the program", timeout_s=10)
+            tasks.cancel_scope.cancel()
+        await wait_until(gone(pid_file), what="the child's end", timeout_s=10)
+
+
+async def test_output_without_end_is_cut() -> None:
+    async with agent() as made:
+        made.configure(made.tool("flood", "yes"))
+        with anyio.fail_after(20):
+            result = await run(made, "flood")
+        assert result.is_error
+        assert "more than it may" in result.text
+
+
+async def test_a_megabyte_goes_in_and_comes_out() -> None:
+    async with agent() as made:
+        made.configure({"name": "cat", "command": "/bin/cat"})
+        text = "x" * 1_500_000
+        result = await run(made, "cat", {"text": text})
+        assert json.loads(result.text)["input"]["text"] == text
+
+
+async def test_a_program_that_reads_nothing_is_no_problem() -> None:
+    async with agent() as made:
+        made.configure(made.tool("deaf", "exec echo fine"))
+        assert (await run(made, "deaf", {"text": "x" * 1_000_000})).text == "fine"
+
+
+async def test_async_tools_run_side_by_side_up_to_their_number() -> None:
+    async with agent() as made:
+        started, go = made.folder / "started", made.folder / "go"
+        script = f"echo x >> {started}; until [ -e {go} ]; do sleep 0.01; done"
+        made.configure(made.tool("task", script, **{"async": True}), maxParallelTasks=2)
+        async with await Channel.connect(made.socket_path) as channel:
+            host = _host(made, channel)
+
+            async def two_run() -> bool:
+                return started.exists() and len(started.read_text(encoding="ascii").split()) == 2
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(host.call, "task", {}, META)
+                await wait_until(two_run, what="two tasks", timeout_s=10)
+                await anyio.wait_all_tasks_blocked()
+                assert len(started.read_text(encoding="ascii").split()) == 2
+                go.touch()
+        assert len(started.read_text(encoding="ascii").split()) == 3
+
+
+async def test_unknown_tools_and_lost_agents_are_errors() -> None:
+    async with agent() as made:
+        started = made.folder / "started"
+        made.configure(made.tool("stay", f"touch {started}; exec sleep 60"))
+        with pytest.raises(NotFoundError):
+            await run(made, "nothing")
+
+        async def kill() -> None:
+            await wait_until(there(started), what="the program", timeout_s=10)
+            await made.kill()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill)
+            with pytest.raises(PloinkyError) as seen:
+                await run(made, "stay")
+        assert seen.value.code == "CHANNEL_LOST"
