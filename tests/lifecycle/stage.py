@@ -43,9 +43,7 @@ class Stage:
     def folder(self, agent: str) -> Path:
         return self.layout.repo(REPO) / agent
 
-    def add(
-        self, agent: str, manifest: Mapping[str, object], files: Mapping[str, str] | None = None
-    ) -> Path:
+    def add(self, agent: str, manifest: Mapping[str, object], files: Mapping[str, str] | None = None) -> Path:
         """Write an agent; files whose names end in ``.sh`` are executable."""
         folder = self.folder(agent)
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +75,9 @@ class Stage:
         return self.layout.work_dir(agent) / name
 
 
-def make_context(root: Path, runtime_dir: Path, runtime: Runtime, environ: Mapping[str, str]) -> LifecycleContext:
+def make_context(
+    root: Path, runtime_dir: Path, runtime: Runtime, environ: Mapping[str, str]
+) -> LifecycleContext:
     """A context for the workspace at ``root``, as the composition root would make it."""
     layout = init_workspace(root)
     return LifecycleContext(

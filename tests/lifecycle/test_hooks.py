@@ -30,7 +30,11 @@ async def failed(stage: Stage, key: str, options: StartOptions = TRUSTING) -> Pl
 
 async def test_a_failing_hook_tells_all_that_is_needed_to_mend_it(stage: Stage) -> None:
     script = "#!/bin/sh\necho Installing dependencies...\necho 'npm ERR! code ENOENT' >&2\nexit 1\n"
-    stage.add("bad", {"profiles": {"qa": {"preinstall": "scripts/qa_preinstall.sh"}}}, {"scripts/qa_preinstall.sh": script})
+    stage.add(
+        "bad",
+        {"profiles": {"qa": {"preinstall": "scripts/qa_preinstall.sh"}}},
+        {"scripts/qa_preinstall.sh": script},
+    )
     at_qa = stage.with_profile("qa")
     await at_qa.enable("bad")
     error = await failed(at_qa, "bad")
@@ -57,7 +61,8 @@ async def test_a_failing_hook_tells_all_that_is_needed_to_mend_it(stage: Stage) 
 
 
 @pytest.mark.parametrize(
-    "hook", ["hosthook_preinstall", "hosthook_aftercreation", "install", "postinstall", "hosthook_postinstall"]
+    "hook",
+    ["hosthook_preinstall", "hosthook_aftercreation", "install", "postinstall", "hosthook_postinstall"],
 )
 async def test_a_failing_hook_of_any_kind_leaves_no_sandbox(stage: Stage, hook: str) -> None:
     stage.add("bad", {hook: "scripts/fail.sh"}, {"scripts/fail.sh": "#!/bin/sh\nexit 7\n"})
@@ -91,7 +96,9 @@ async def test_a_hook_that_hangs_is_cut_with_all_it_started(stage: Stage, hook: 
 
 
 async def test_a_host_hook_needs_trust_once(stage: Stage) -> None:
-    stage.add("hosted", {"hosthook_preinstall": "scripts/touch.sh"}, {"scripts/touch.sh": "#!/bin/sh\ntouch ran\n"})
+    stage.add(
+        "hosted", {"hosthook_preinstall": "scripts/touch.sh"}, {"scripts/touch.sh": "#!/bin/sh\ntouch ran\n"}
+    )
     await stage.enable("hosted")
     error = await failed(stage, "hosted", StartOptions())
     assert (error.code, error.exit_code) == ("TRUST_REQUIRED", EXIT_NEEDS_APPROVAL)
@@ -134,7 +141,7 @@ async def test_a_script_without_the_executable_bit_runs_by_sh(stage: Stage) -> N
 
 
 async def test_hooks_see_their_variables_and_host_hooks_the_container_too(stage: Stage) -> None:
-    show = "#!/bin/sh\nenv | sort > \"$PLOINKY_CWD/agents/$PLOINKY_AGENT_NAME/$1.env\"\npwd > \"$PLOINKY_CWD/agents/$PLOINKY_AGENT_NAME/$1.pwd\"\n"
+    show = '#!/bin/sh\npwd > "$WORKSPACE_PATH/$1.pwd"\nenv | sort > "$WORKSPACE_PATH/$1.env"\n'
     stage.add(
         "seen",
         {

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.bubblewrap
 MARK = '#!/bin/sh\necho "$1" >> "$WORKSPACE_PATH/marks"\n'
 HOST_MARK = '#!/bin/sh\necho "$1" >> "$PLOINKY_CWD/agents/$PLOINKY_AGENT_NAME/marks"\n'
 EVERY_HOOK = {
-    "agent": 'sh -c \'echo launch >> "$WORKSPACE_PATH/marks"; exec sleep 1000\'',
+    "agent": "sh -c 'echo launch >> \"$WORKSPACE_PATH/marks\"; exec sleep 1000'",
     "hosthook_preinstall": "scripts/host.sh hosthook_preinstall",
     "hosthook_aftercreation": "scripts/host.sh hosthook_aftercreation",
     "preinstall": "scripts/mark.sh preinstall",

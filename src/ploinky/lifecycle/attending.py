@@ -22,6 +22,7 @@ from ploinky.lifecycle.status import Health
 _LOG = logging.getLogger(__name__)
 _IMPATIENT_S = 0.5
 _FIRST_PAUSE_S = 0.05
+_RESTART_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Attendance:
         self._endings = endings
         self._launcher: LauncherStatus | None = None
         self._prod = anyio.Event()
+        self._moved = anyio.Event()
         self._verdict: Verdict | None = None
         self._scope = anyio.CancelScope()
 
@@ -84,6 +86,8 @@ class Attendance:
 
     def _take(self, status: LauncherStatus, readiness: Pulse) -> None:
         before, self._launcher = self._launcher, status
+        self._moved.set()
+        self._moved = anyio.Event()
         ended = status.state in (LauncherState.BACKOFF, LauncherState.ENDED)
         again = before is not None and status.restarts > before.restarts
         if ended or again:
@@ -135,10 +139,16 @@ class Attendance:
             began = anyio.current_time()
 
     async def _restart_main(self) -> None:
+        """Restart the agent's command and wait until it runs again: one that is down has no pulse."""
+        before = self._launcher.main_pid if self._launcher is not None else None
         try:
             await self._channel.restart_main()
         except PloinkyError as error:
             _LOG.warning("agent %s: cannot restart its command: %s", self._key, error.message)
+            return
+        with anyio.move_on_after(_RESTART_S):
+            while self._launcher is None or self._launcher.main_pid in (None, before):
+                await self._moved.wait()
 
     def _tell_readiness(self, pulse: Pulse) -> None:
         if pulse.well:

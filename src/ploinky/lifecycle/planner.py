@@ -35,7 +35,7 @@ from ploinky.secrets.sources import SecretSources
 from ploinky.workspace.registry import RegistryEntry
 
 _PUBLIC_IN_SPEC = ("PLOINKY_AGENT_NAME", "AGENT_NAME", "PLOINKY_PROFILE", "WORKSPACE_PATH", "NODE_PATH")
-_FIRST_BACKOFF_S = 0.25
+_FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 30.0
 _MAIN_GRACE_S = 3.0
 

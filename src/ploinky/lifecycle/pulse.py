@@ -46,32 +46,44 @@ class Pulse:
         self.well, self._good, self._bad = None, 0, 0
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How often something is tried again inside ``window_s``, and the pauses, which double."""
+
+    most: int
+    first_s: float
+    longest_s: float
+    window_s: float = 300.0
+
+
+RESTART_PATIENCE = Patience(most=5, first_s=1.0, longest_s=30.0)
+
+
 class Attempts:
     """How often something was tried lately, and how long to wait before the next try."""
 
-    def __init__(self, *, most: int, window_s: float, first_s: float, longest_s: float) -> None:
-        self._most = most
-        self._window_s = window_s
-        self._first_s = first_s
-        self._longest_s = longest_s
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
         self._times: deque[float] = deque()
 
     @property
     def count(self) -> int:
         """Tries inside the window."""
-        while self._times and self._times[0] < anyio.current_time() - self._window_s:
+        while self._times and self._times[0] < anyio.current_time() - self._patience.window_s:
             self._times.popleft()
         return len(self._times)
 
     @property
     def exhausted(self) -> bool:
-        return self.count >= self._most
+        return self.count >= self._patience.most
 
     def next_pause_s(self) -> float:
         """Note one more try; the pause before it. The first comes at once, then the pauses double."""
         earlier = self.count
         self._times.append(anyio.current_time())
-        return 0.0 if earlier == 0 else float(min(self._longest_s, self._first_s * 2 ** (earlier - 1)))
+        if earlier == 0:
+            return 0.0
+        return float(min(self._patience.longest_s, self._patience.first_s * 2 ** (earlier - 1)))
 
     def forget(self) -> None:
         self._times.clear()

@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.pulse import RESTART_PATIENCE, Patience
 from ploinky.lifecycle.status import AgentStatus
 from ploinky.lifecycle.watching import Watcher
 from ploinky.runtimes.protocol import RuntimeEvent
@@ -30,9 +31,12 @@ class Reconciler:
     """Adopts running agents, notices what vanished, died or was started by hand, restarts what should
     run, watches liveness and readiness of every agent side by side."""
 
-    def __init__(self, ctx: LifecycleContext, *, interval_s: float = 5.0) -> None:
+    def __init__(
+        self, ctx: LifecycleContext, *, interval_s: float = 5.0, patience: Patience = RESTART_PATIENCE
+    ) -> None:
         self._ctx = ctx
         self._interval_s = interval_s
+        self._patience = patience
         self._wake = anyio.Event()
         self._watchers: dict[str, tuple[Watcher, anyio.CancelScope]] = {}
         self._statuses: dict[str, AgentStatus] = {}
@@ -81,7 +85,8 @@ class Reconciler:
             self._watchers[key][0].see(entry, sandboxes.get(entry.container_name))
 
     def _begin(self, tasks: anyio.abc.TaskGroup, entry: RegistryEntry) -> None:
-        watcher, scope = Watcher(self._ctx, entry, self._publish), anyio.CancelScope()
+        watcher = Watcher(self._ctx, entry, self._publish, patience=self._patience)
+        scope = anyio.CancelScope()
         self._watchers[entry.key] = (watcher, scope)
         tasks.start_soon(self._run_watcher, entry.key, watcher, scope)
 

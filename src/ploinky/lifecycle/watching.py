@@ -22,7 +22,7 @@ from ploinky.lifecycle.launching import full_environment, is_launched
 from ploinky.lifecycle.options import usual_options
 from ploinky.lifecycle.planner import resolve_agent, socket_folder
 from ploinky.lifecycle.probes import Asking, liveness_check, readiness_check
-from ploinky.lifecycle.pulse import Attempts
+from ploinky.lifecycle.pulse import RESTART_PATIENCE, Attempts, Patience
 from ploinky.lifecycle.records import change_entry, move
 from ploinky.lifecycle.recovery import recover
 from ploinky.lifecycle.starting import start
@@ -38,7 +38,7 @@ _BUSY_PAUSE_S = 0.1
 _ERROR_PAUSE_S = 1.0
 _STOP_GRACE_S = 3.0
 _LOCK_S = 10.0
-_WINDOW_S = 300.0
+_IDLE_S = 300.0
 _CLAIMS = frozenset({AgentState.RUNNING, AgentState.STARTING, AgentState.CREATING})
 _ADOPTED = frozenset({AgentState.STOPPED, AgentState.FAILED, AgentState.STARTING})
 Publish = Callable[[AgentStatus], None]
@@ -47,15 +47,23 @@ Publish = Callable[[AgentStatus], None]
 class Watcher:
     """Follows one agent until ``run`` is cancelled; every change of its status goes to ``publish``."""
 
-    def __init__(self, ctx: LifecycleContext, entry: RegistryEntry, publish: Publish) -> None:
+    def __init__(
+        self,
+        ctx: LifecycleContext,
+        entry: RegistryEntry,
+        publish: Publish,
+        *,
+        patience: Patience = RESTART_PATIENCE,
+    ) -> None:
         self._ctx = ctx
         self._key = entry.key
         self._entry = entry
         self._sandbox: Sandbox | None = None
         self._publish = publish
         self._news = anyio.Event()
-        self._restarts = Attempts(most=5, window_s=_WINDOW_S, first_s=1.0, longest_s=30.0)
-        self._endings = Attempts(most=10, window_s=_WINDOW_S, first_s=0.5, longest_s=30.0)
+        self._restarts = Attempts(patience)
+        self._endings = Attempts(replace(patience, most=2 * patience.most))
+        self._last_failure = ""
         self._status = status_of(entry, None, ctx.runtime.kind)
 
     def see(self, entry: RegistryEntry, sandbox: Sandbox | None) -> None:
@@ -91,7 +99,7 @@ class Watcher:
         if self._entry.desired is Desired.RUNNING and self._entry.state is not AgentState.FAILED:
             return await self._bring_back("its sandbox does not run")
         await self._note_gone()
-        return _WINDOW_S
+        return _IDLE_S
 
     async def _ask_anew(self) -> None:
         """What the reconciler handed in may be older than what was done since."""
@@ -117,9 +125,10 @@ class Watcher:
 
     async def _bring_back(self, why: str) -> float:
         """Start what should run. When that was tried too often in short time, the agent is FAILED."""
+        why = f"{why} ({self._last_failure})" if self._last_failure else why
         if self._restarts.exhausted:
             await self._give_up(f"{why}, after {self._restarts.count} restarts")
-            return _WINDOW_S
+            return _IDLE_S
         pause_s = self._restarts.next_pause_s()
         _LOG.info("agent %s: %s; starting it in %g s", self._key, why, pause_s)
         self._say(health=Health.RESTARTING, ready=False, reason=why, pid=None)
@@ -132,9 +141,11 @@ class Watcher:
             await start(self._ctx, self._key, usual_options(self._ctx.settings), _to_nobody)
         except NeedsApprovalError as error:
             self._say(health=Health.STOPPED, ready=False, reason=error.message.splitlines()[0])
-            return _WINDOW_S
+            return _IDLE_S
         except PloinkyError as error:
             await self._try_again(error)
+        else:
+            self._last_failure = ""
         return 0.0
 
     def _still_wanted(self) -> bool:
@@ -145,7 +156,8 @@ class Watcher:
         """A start that failed left FAILED behind; until the tries are used up that is not the last word."""
         reason = error.message.splitlines()[0]
         _LOG.warning("agent %s: restart failed: %s", self._key, reason)
-        if self._still_wanted() and not self._restarts.exhausted:
+        self._last_failure = reason
+        if self._still_wanted():
             await move(self._ctx, self._key, AgentState.STOPPED, f"will be tried again: {reason}")
 
     async def _give_up(self, reason: str) -> None:
@@ -155,6 +167,7 @@ class Watcher:
             self._entry = await move(self._ctx, self._key, AgentState.FAILED, reason)
         self._restarts.forget()
         self._endings.forget()
+        self._last_failure = ""
         self._status = status_of(self._entry, None, self._ctx.runtime.kind)
         self._publish(self._status)
 
@@ -171,7 +184,7 @@ class Watcher:
             return await self._bring_back("its sandbox runs, but not the agent")
         if verdict is not None and verdict.hopeless:
             await self._give_up(verdict.reason)
-            return _WINDOW_S
+            return _IDLE_S
         if verdict is not None:
             self._say(health=Health.RESTARTING, ready=False, reason=verdict.reason, pid=None)
         return 0.0
