@@ -80,13 +80,16 @@ def system_compiler() -> list[str] | None:
 def zig_compiler(arch: str) -> list[str] | None:
     if importlib.util.find_spec("ziglang") is None:
         return None
-    return [sys.executable, "-m", "ziglang", "cc", f"-target={ZIG_TARGETS[arch]}"]
+    return [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGETS[arch]]
 
 
-def up_to_date(arch: str, dist: Path = DIST) -> bool:
-    stamp = dist / f"{arch}.sha256"
-    built = (dist / arch / "launcher").is_file() and stamp.is_file()
-    return built and stamp.read_text(encoding="ascii").strip() == source_hash()
+def up_to_date(arch: str, *, zig: bool = False, dist: Path = DIST) -> bool:
+    """Whether the binary was made from these sources (and, if ``zig``, by zig)."""
+    stamp = dist / f"{arch}.stamp"
+    if not (dist / arch / "launcher").is_file() or not stamp.is_file():
+        return False
+    words = stamp.read_text(encoding="ascii").split()
+    return words[:1] == [source_hash()] and (not zig or words[1:] == ["zig"])
 
 
 def compile_launcher(compiler: Sequence[str], output: Path, flags: Sequence[str] = RELEASE) -> None:
@@ -113,9 +116,9 @@ def build(arch: str, *, zig: bool = False, dist: Path = DIST) -> str:
         BuildError: if there is no compiler, or it fails.
     """
     output = dist / arch / "launcher"
-    if up_to_date(arch, dist):
+    if up_to_date(arch, zig=zig, dist=dist):
         return f"{output} is up to date"
-    choices = [] if zig or arch != host_arch() else [("the system's compiler", system_compiler())]
+    choices = [] if zig or arch != host_arch() else [("cc", system_compiler())]
     choices.append(("zig", zig_compiler(arch)))
     faults = []
     for name, compiler in choices:
@@ -126,7 +129,7 @@ def build(arch: str, *, zig: bool = False, dist: Path = DIST) -> str:
         except BuildError as error:
             faults.append(str(error))
             continue
-        (dist / f"{arch}.sha256").write_text(source_hash() + "\n", encoding="ascii")
+        (dist / f"{arch}.stamp").write_text(f"{source_hash()} {name}\n", encoding="ascii")
         return f"built {output} by {name} ({output.stat().st_size // 1024} kB)"
     raise BuildError("\n".join(faults) or _no_compiler(arch))
 
