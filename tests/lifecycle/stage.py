@@ -35,6 +35,7 @@ class Stage:
     """One workspace. ``add`` writes an agent into its repository; ``ctx`` is what the lifecycle takes."""
 
     ctx: LifecycleContext
+    image: str = "busybox"
 
     @property
     def layout(self) -> Layout:
@@ -47,7 +48,7 @@ class Stage:
         """Write an agent; files whose names end in ``.sh`` are executable."""
         folder = self.folder(agent)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "manifest.json").write_text(json.dumps({"container": "busybox", **manifest}))
+        (folder / "manifest.json").write_text(json.dumps({"container": self.image, **manifest}))
         for name, text in (files or {}).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,13 +64,13 @@ class Stage:
 
     def with_environ(self, **values: str) -> Stage:
         """The same workspace as a command sees it that has further variables."""
-        return Stage(replace(self.ctx, environ={**self.ctx.environ, **values}))
+        return replace(self, ctx=replace(self.ctx, environ={**self.ctx.environ, **values}))
 
     def with_profile(self, name: str) -> Stage:
-        return Stage(replace(self.ctx, profile=ActiveProfile(name, ProfileOrigin.FLAG)))
+        return replace(self, ctx=replace(self.ctx, profile=ActiveProfile(name, ProfileOrigin.FLAG)))
 
     def with_runtime(self, runtime: Runtime) -> Stage:
-        return Stage(replace(self.ctx, runtime=runtime))
+        return replace(self, ctx=replace(self.ctx, runtime=runtime))
 
     def work_file(self, agent: str, name: str) -> Path:
         return self.layout.work_dir(agent) / name
