@@ -85,7 +85,11 @@ class Agent:
         )
 
         async def listens() -> bool:
-            return self.socket_path.exists()
+            try:
+                async with await anyio.connect_unix(self.socket_path):
+                    return True
+            except OSError:
+                return False
 
         await wait_until(listens, what="the launcher's socket", timeout_s=10)
 

@@ -60,10 +60,11 @@ async def test_delete_ends_a_session_and_its_calls() -> None:
         alpha.configure(alpha.tool("stay", f"echo $$ > {pid_file}; exec sleep 60"))
         await stand.look()
         session = await open_session(stand)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(send, stand, call("stay"), session)
-            await wait_until(holds(pid_file), what="the program", timeout_s=10)
-            assert (await send(stand, b"", session, method="DELETE")).status == 204
+        with anyio.fail_after(15):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(send, stand, call("stay"), session)
+                await wait_until(holds(pid_file), what="the program", timeout_s=10)
+                assert (await send(stand, b"", session, method="DELETE")).status == 204
         await wait_until(gone(pid_file), what="the program's end", timeout_s=10)
         assert (await send(stand, {"jsonrpc": "2.0", "id": 1, "method": "ping"}, session)).status == 404
 
@@ -80,11 +81,12 @@ async def test_cancelling_a_request_ends_its_program() -> None:
         async def ask() -> None:
             answers.append(await send(stand, call("stay", request_id=7), session))
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            await wait_until(holds(pid_file), what="the program", timeout_s=10)
-            cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
-            assert (await send(stand, cancel, session)).status == 202
+        with anyio.fail_after(15):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                await wait_until(holds(pid_file), what="the program", timeout_s=10)
+                cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+                assert (await send(stand, cancel, session)).status == 202
         assert "cancelled" in answers[0].message
         await wait_until(gone(pid_file), what="its end", timeout_s=10)
 

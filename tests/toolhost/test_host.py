@@ -200,7 +200,7 @@ async def test_a_limit_ends_the_whole_group(is_async: bool) -> None:
         made.configure(made.tool("stay", f"sleep 60 & echo $! > {pid_file}; wait", **limit))
         result = await run(made, "stay")
         assert result.is_error
-        assert "ran longer than 0.3 s" in result.text
+        assert result.text == "Tool 'stay' ran longer than 0.3 s and was ended."
         await wait_until(gone(pid_file), what="the child's end", timeout_s=10)
 
 
@@ -257,6 +257,91 @@ async def test_async_tools_run_side_by_side_up_to_their_number() -> None:
                 assert len(started.read_text(encoding="ascii").split()) == 2
                 go.touch()
         assert len(started.read_text(encoding="ascii").split()) == 3
+
+
+KEPT = """
+echo start >> starts
+while IFS= read -r line; do
+  case "$line" in
+    *die*) echo gone >&2; exit 3;;
+    *hang*) sleep 60;;
+    *fail*) echo '{"error": "no luck"}';;
+    *multi*) printf '"a\\\\nb"\\n';;
+    *step*) echo '{"progress": 0.5}' >&2; echo stepped;;
+    *) echo "pid $$";;
+  esac
+done
+"""
+
+
+async def test_a_kept_program_answers_many_calls_and_is_started_again_after_its_end() -> None:
+    async with agent() as made:
+        made.configure(made.tool("kept", KEPT, mode="persistent", timeoutMs=500))
+        starts = made.folder / "starts"
+        seen: list[Progress] = []
+
+        async def on_progress(progress: Progress) -> None:
+            seen.append(progress)
+
+        async with await Channel.connect(made.socket_path) as channel:
+            host = _host(made, channel)
+
+            async def ask(word: str) -> ToolResult:
+                return await host.call("kept", {"word": word}, META, on_progress)
+
+            first = await ask("hello")
+            assert (await ask("hello")).text == first.text
+            assert (await ask("multi")).text == "a\nb"
+            assert (await ask("step")).text == "stepped"
+            assert seen == [Progress(0.5)]
+            failed = await ask("fail")
+            assert (failed.is_error, failed.text) == (True, "no luck")
+            crashed = await ask("die")
+            assert (crashed.is_error, crashed.text) == (True, "gone")
+            assert (await ask("hello")).text != first.text
+            late = await ask("hang")
+            assert late.is_error
+            assert "did not answer within 0.5 s" in late.text
+            assert (await ask("hello")).text.startswith("pid ")
+            made.environment = {"NEW": "1"}
+            before = len(starts.read_text(encoding="ascii").split())
+            await ask("hello")
+            assert len(starts.read_text(encoding="ascii").split()) == before + 1
+
+
+async def test_calls_of_a_kept_program_take_turns() -> None:
+    async with agent() as made:
+        made.configure({"name": "cat", "command": "/bin/cat", "mode": "persistent"})
+        answers: list[tuple[int, int]] = []
+        async with await Channel.connect(made.socket_path) as channel:
+            host = _host(made, channel)
+
+            async def ask(number: int) -> None:
+                result = await host.call("cat", {"n": number}, META)
+                answers.append((number, json.loads(result.text)["input"]["n"]))
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(ask, number)
+            await host.close()
+        assert len(answers) == 20
+        assert all(asked == answered for asked, answered in answers)
+
+
+async def test_a_cancelled_call_does_not_leave_its_answer_to_the_next() -> None:
+    async with agent() as made:
+        slow = 'case "$line" in *slow*) touch seen; sleep 0.3;; esac'
+        script = f'while IFS= read -r line; do {slow}; echo "$line"; done'
+        made.configure(made.tool("kept", script, mode="persistent"))
+        async with await Channel.connect(made.socket_path) as channel:
+            host = _host(made, channel)
+            async with anyio.create_task_group() as tasks:
+                slow_word: JsonObject = {"word": "slow"}
+                tasks.start_soon(host.call, "kept", slow_word, META)
+                await wait_until(there(made.folder / "seen"), what="the call", timeout_s=10)
+                tasks.cancel_scope.cancel()
+            result = await host.call("kept", {"word": "next"}, META)
+        assert json.loads(result.text)["input"] == {"word": "next"}
 
 
 async def test_unknown_tools_and_lost_agents_are_errors() -> None:

@@ -90,7 +90,7 @@ class AgentLink:
         try:
             found = await self._find()
             if found is None:
-                return self._accept(None, ToolConfig())
+                return await self._accept(None, ToolConfig())
             if found.stamp == self._stamp:
                 return False
             config = parse_mcp_config(found.data or _read(self.route, found.stamp), source=found.stamp.path)
@@ -101,14 +101,15 @@ class AgentLink:
             return False
         for warning in config.warnings:
             logger.warning("agent %s: %s", self.route.key, warning)
-        return self._accept(found.stamp, config)
+        return await self._accept(found.stamp, config)
 
-    def _accept(self, stamp: Stamp | None, config: ToolConfig) -> bool:
+    async def _accept(self, stamp: Stamp | None, config: ToolConfig) -> bool:
         self.problem = None
         if stamp == self._stamp and (stamp is not None or not self.host.tools):
             return False
         self._stamp = stamp
-        self.host = self._new_host(config)
+        former, self.host = self.host, self._new_host(config)
+        await former.close()
         return True
 
     def _new_host(self, config: ToolConfig) -> ToolHost:

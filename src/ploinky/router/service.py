@@ -33,7 +33,8 @@ from ploinky.router.protocol import (
 )
 from ploinky.router.routes import AgentRoute, RouteTable
 from ploinky.router.streams import CallReply
-from ploinky.toolhost.host import CallMeta, OnProgress
+from ploinky.toolhost.host import CallMeta
+from ploinky.toolhost.output import OnProgress
 from ploinky.toolhost.progress import Progress
 from ploinky.toolhost.results import ToolResult
 

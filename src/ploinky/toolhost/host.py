@@ -17,11 +17,13 @@ import orjson
 from ploinky.base.errors import NotFoundError, PloinkyError
 from ploinky.base.jsontypes import JsonObject
 from ploinky.channel.client import Channel
-from ploinky.channel.model import Finished, ProgramChunk, SpawnRequest
-from ploinky.toolhost.config import ToolConfig, ToolSpec
-from ploinky.toolhost.progress import Progress, StderrReader
+from ploinky.channel.model import SpawnRequest
+from ploinky.channel.program import Program
+from ploinky.toolhost.config import ToolConfig, ToolMode, ToolSpec
+from ploinky.toolhost.output import OnProgress, OutputReader
 from ploinky.toolhost.results import Ended, ToolResult, failure, tool_result
 from ploinky.toolhost.schemas import ArgumentCheck, fault_text
+from ploinky.toolhost.workers import Worker
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
@@ -30,8 +32,6 @@ _LIMIT_SLACK_S = 5.0
 _NOT_STARTED = frozenset(
     {"PROGRAM_NOT_FOUND", "PROGRAM_NOT_EXECUTABLE", "PROGRAM_BAD_CWD", "PROGRAM_NOT_STARTED"}
 )
-
-OnProgress = Callable[[Progress], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,9 @@ class ToolHost:
             for tool in config.tools
             if tool.output_schema is not None
         }
+        self._workers = {
+            tool.name: Worker(_start_kept) for tool in config.tools if tool.mode is ToolMode.PERSISTENT
+        }
         self._programs = anyio.CapacityLimiter(MAX_PROGRAMS)
         self._tasks = anyio.CapacityLimiter(config.max_parallel_tasks)
 
@@ -94,59 +97,63 @@ class ToolHost:
         faults = self._inputs[name].faults(arguments)
         if faults:
             return failure(f"Wrong arguments for {name!r}: {fault_text(faults)}")
-        async with self._tasks if tool.is_async else self._programs:
-            return await self._run(tool, arguments, meta, on_progress)
+        slots = self._tasks if tool.is_async else self._programs
+        try:
+            with anyio.fail_after(tool.limit_s):
+                await slots.acquire()
+        except TimeoutError:
+            return failure(f"Tool {name!r} waited {tool.limit_s:g} s for other calls of its agent to end.")
+        try:
+            return await self._run(tool, arguments, meta, OutputReader(on_progress))
+        finally:
+            slots.release()
+
+    async def close(self) -> None:
+        """End the programs that are kept."""
+        for worker in self._workers.values():
+            await worker.close()
 
     async def _run(
-        self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, on_progress: OnProgress | None
+        self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, output: OutputReader
     ) -> ToolResult:
-        output = _Output(on_progress)
         request = spawn_request(tool, self._place, await self._place.environment())
         line = _input_line(tool, arguments, meta, self._place.agent)
         channel = await self._channel()
+        kept = tool.name in self._workers
+        # The launcher ends a program that runs once; this deadline is for a launcher that does not.
+        slack_s = 0.0 if kept else request.grace_s + _LIMIT_SLACK_S
         try:
-            # The launcher keeps the limit; this deadline is for a launcher that does not.
-            with anyio.fail_after(tool.limit_s + request.grace_s + _LIMIT_SLACK_S):
-                finished = await _run_program(channel, tool, request, line, output)
+            with anyio.fail_after(tool.limit_s + slack_s):
+                ended = await self._end_of(tool, channel, request, line, output)
         except TimeoutError:
-            return failure(f"Tool {tool.name!r} ran longer than {tool.limit_s:g} s and its agent is silent.")
+            return failure(f"Tool {tool.name!r} did not answer within {tool.limit_s:g} s; it was given up.")
         except PloinkyError as error:
             if error.code in _NOT_STARTED:
                 return failure(f"Tool {tool.name!r} cannot be started: {error.message}")
             raise
-        ended = Ended(finished.exit, bytes(output.stdout), output.stderr.text)
         return tool_result(tool, self._outputs.get(tool.name), ended)
 
-
-class _Output:
-    """What a running program writes; the launcher keeps it within ``MAX_OUTPUT_BYTES``."""
-
-    def __init__(self, on_progress: OnProgress | None) -> None:
-        self.stdout = bytearray()
-        self.stderr = StderrReader()
-        self._on_progress = on_progress
-
-    async def take(self, chunk: ProgramChunk) -> None:
-        if chunk.stream == "stdout":
-            self.stdout += chunk.data
-            return
-        for progress in self.stderr.feed(chunk.data):
-            if self._on_progress is not None:
-                await self._on_progress(progress)
+    async def _end_of(
+        self, tool: ToolSpec, channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader
+    ) -> Ended:
+        """Run it; a bare word that is no file of the agent's code is looked up in PATH."""
+        worker = self._workers.get(tool.name)
+        run = _run_once if worker is None else worker.ask
+        try:
+            return await run(channel, request, line, output)
+        except PloinkyError as error:
+            if error.code != "PROGRAM_NOT_FOUND" or "/" in tool.command:
+                raise
+        return await run(channel, replace(request, argv=(tool.command, *tool.args)), line, output)
 
 
-async def _run_program(
-    channel: Channel, tool: ToolSpec, request: SpawnRequest, line: bytes, output: _Output
-) -> Finished:
-    """Run it; a bare word that is no file of the agent's code is looked up in PATH."""
-    try:
-        return await channel.run(request, stdin=line, on_output=output.take)
-    except PloinkyError as error:
-        if error.code != "PROGRAM_NOT_FOUND" or "/" in tool.command:
-            raise
-    return await channel.run(
-        replace(request, argv=(tool.command, *tool.args)), stdin=line, on_output=output.take
-    )
+async def _run_once(channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader) -> Ended:
+    finished = await channel.run(request, stdin=line, on_output=output.take)
+    return Ended(finished.exit, bytes(output.stdout), output.stderr.text)
+
+
+async def _start_kept(channel: Channel, request: SpawnRequest) -> Program:
+    return await channel.spawn(replace(request, timeout_s=None, max_output=None))
 
 
 def spawn_request(tool: ToolSpec, place: ToolPlace, environment: Mapping[str, str]) -> SpawnRequest:
