@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ploinky.base.errors import PloinkyError
 from ploinky.base.waits import wait_until
 from ploinky.runtimes.bubblewrap import BubblewrapRuntime
 from ploinky.runtimes.spec import Mount, RunSpec
@@ -186,3 +187,28 @@ async def test_the_host_s_interpreters_are_there(cell: Cell) -> None:
 async def test_a_terminal_can_be_had(cell: Cell) -> None:
     done = await text_of(cell.spec, "/usr/bin/python3 -c 'import pty; pty.spawn([\"/usr/bin/tty\"])'")
     assert done.strip() == "/dev/pts/0"
+
+
+async def test_an_agent_cannot_lead_the_host_to_another_launcher(cell: Cell, short_folder: Path) -> None:
+    other = replace(cell.spec, name=f"{cell.spec.name}-other", socket_dir=short_folder / "sockets" / "other")
+    other.socket_dir.mkdir()
+    runtime = BubblewrapRuntime(short_folder / "state", os.environ)
+    _ = [line async for line in runtime.create(other)]
+    await runtime.start(other.name)
+    await sh(cell.spec, f"rm /run/ploinky/l.sock; ln -s {other.socket_path} /run/ploinky/l.sock")
+    with pytest.raises(PloinkyError) as refused:
+        await sh(cell.spec, "true")
+    assert refused.value.code == "CHANNEL_UNREACHABLE"
+    await runtime.remove(cell.spec.name)
+    assert await text_of(other, "echo unharmed") == "unharmed"
+    await runtime.remove(other.name)
+
+
+async def test_an_agent_cannot_keep_itself_from_being_removed(cell: Cell, short_folder: Path) -> None:
+    await sh(
+        cell.spec,
+        "cd /run/ploinky; rm l.sock; mkdir -p l.sock/deep; touch l.sock/deep/x; chmod 0 l.sock/deep",
+    )
+    runtime = BubblewrapRuntime(short_folder / "state", os.environ)
+    await runtime.remove(cell.spec.name)
+    assert list(cell.spec.socket_dir.iterdir()) == []

@@ -98,7 +98,9 @@ def test_below_a_mask_nothing_is_made_on_the_host(outer: Path) -> None:
     assert list((outer / ".ploinky").iterdir()) == []
 
 
-@pytest.mark.parametrize("target", ["code", "/", "/a/../../etc", "/usr", "/proc/1", "/dev/sda", "/etc"])
+@pytest.mark.parametrize(
+    "target", ["code", "/", "/a/../../etc", "/usr", "/proc/1", "/dev/sda", "/etc", "/usr/no-such/x"]
+)
 def test_some_targets_are_the_sandbox_s_own(outer: Path, target: str) -> None:
     with pytest.raises(PloinkyError) as refused:
         check_mounts(spec_of(outer, Mount(outer, target, read_only=True)))

@@ -206,7 +206,7 @@ class BubblewrapRuntime:
         groups = {*(run.cgroups if run else ()), *(home.folders(folder.name) if home else ())}
         await remove_groups(sorted(groups))
         if record is not None:
-            record.spec.socket_path.unlink(missing_ok=True)
+            _clear(record.spec.socket_path)
 
 
 def write_etc(folder: SandboxFolder, spec: RunSpec) -> SandboxFiles:
@@ -281,11 +281,15 @@ def _sandbox(folder: SandboxFolder) -> Sandbox | None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what lies in a folder that the agent could write to; links are removed, not followed."""
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    for each in folder.iterdir():
-        if each.is_dir() and not each.is_symlink():
-            shutil.rmtree(each, ignore_errors=True)
-        else:
-            each.unlink(missing_ok=True)
+    """Remove what lies in a folder that the agent could write to."""
+    if folder.is_dir() and not folder.is_symlink():
+        for each in folder.iterdir():
+            _clear(each)
+
+
+def _clear(path: Path) -> None:
+    """Remove whatever the agent may have put at a path; links are removed, not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

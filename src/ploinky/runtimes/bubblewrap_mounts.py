@@ -16,6 +16,7 @@ from ploinky.base.files import safe_join
 from ploinky.runtimes import errors
 from ploinky.runtimes.spec import LAUNCHER_MOUNT, SOCKET_MOUNT, Mount, RunSpec
 
+_OF_THE_HOST = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
 _SYSTEM = ("/usr", "/etc", "/proc", "/dev", "/bin", "/sbin", "/lib", "/lib64")
 
 
@@ -170,9 +171,15 @@ def _check_target(name: str, target: str) -> None:
     path = PurePosixPath(target)
     if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
         raise errors.create_failed(name, f"{target!r} is not a path that something can be seen at.")
-    if str(path) in _SYSTEM or (_is_made_up(path)):
+    if str(path) in _SYSTEM or _is_below(path, ("/proc", "/dev")):
         raise errors.create_failed(name, f"{target} belongs to the sandbox itself.")
+    if _is_below(path, _OF_THE_HOST) and not Path(target).exists():
+        raise errors.create_failed(
+            name,
+            f"{target} lies in the host's own programs, which are read-only in a sandbox, and is not there.",
+            hint="Use another path in the manifest, or a container engine: --runtime podman",
+        )
 
 
-def _is_made_up(path: PurePosixPath) -> bool:
-    return any(PurePosixPath(top) in path.parents for top in ("/proc", "/dev"))
+def _is_below(path: PurePosixPath, folders: tuple[str, ...]) -> bool:
+    return any(PurePosixPath(each) in path.parents for each in folders)

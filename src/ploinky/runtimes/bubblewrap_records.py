@@ -101,6 +101,7 @@ class SandboxFolder:
         self.status_file = path / "status"
         self.etc = path / "etc"
         self.empty_file = path / "empty"
+        self.record_file = path / "record.json"
         self.run_file = path / "run.json"
 
     def record(self) -> Record | None:
@@ -109,7 +110,7 @@ class SandboxFolder:
         Raises:
             PloinkyError: ``SANDBOX_RECORD`` if the file cannot be understood.
         """
-        return _parsed(self.path / "record.json", Record)
+        return _parsed(self.record_file, Record)
 
     def run(self) -> Run | None:
         """The latest run that was recorded."""

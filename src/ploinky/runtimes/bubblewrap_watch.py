@@ -11,12 +11,13 @@ import os
 import select
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.runtimes.bubblewrap_process import monitor_gone
-from ploinky.runtimes.bubblewrap_records import RecordStore, Run
+from ploinky.runtimes.bubblewrap_records import Record, RecordStore, Run
 from ploinky.runtimes.protocol import RuntimeEvent, RuntimeEventKind
 
 _POLL_S = 0.2
@@ -37,6 +38,7 @@ class RecordWatcher:
     def __init__(self, store: RecordStore, workspace: str) -> None:
         self._store = store
         self._workspace = workspace
+        self._known: dict[str, tuple[object, Record | None, Run | None]] = {}
         self._seen = self._look()
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
@@ -52,14 +54,26 @@ class RecordWatcher:
         return dict(self._views())
 
     def _views(self) -> Iterator[tuple[str, _View]]:
-        for name in self._store.names():
-            folder = self._store.folder(name)
-            try:
-                record, run = folder.record(), folder.run()
-            except PloinkyError:
-                continue  # damaged: whoever touches it gets the error
+        names = self._store.names()
+        for name in names:
+            record, run = self._read(name)
             if record is not None and record.spec.workspace == self._workspace:
                 yield name, _View(record.id, run, run is not None and run.alive)
+        for gone in set(self._known) - set(names):
+            del self._known[gone]
+
+    def _read(self, name: str) -> tuple[Record | None, Run | None]:
+        """The files of a sandbox, parsed only when they have changed."""
+        folder = self._store.folder(name)
+        version = (_version(folder.record_file), _version(folder.run_file))
+        known = self._known.get(name)
+        if known is None or known[0] != version:
+            try:
+                known = (version, folder.record(), folder.run())
+            except PloinkyError:
+                known = (version, None, None)  # damaged: whoever touches it gets the error
+            self._known[name] = known
+        return known[1], known[2]
 
     async def _event(self, kind: RuntimeEventKind, name: str) -> RuntimeEvent:
         if kind is not RuntimeEventKind.DIED:
@@ -86,6 +100,14 @@ class RecordWatcher:
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns
 
 
 def _changes(before: _View | None, now: _View | None) -> list[RuntimeEventKind]:
