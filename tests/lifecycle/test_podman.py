@@ -64,10 +64,8 @@ def podman(*argv: str) -> str:
 async def test_the_twelve_steps_in_a_real_container(pods: Stage) -> None:
     pods.add("all", EVERY_HOOK, {**FILES, "scripts/host.sh": HOST_MARK})
     entry = await pods.enable("all")
-    order: list[int] = []
-    async for event in start_agent(pods.ctx, "all", TRUSTING):
-        if isinstance(event, StepStarted):
-            order.append(event.step)
+    events = await collect(start_agent(pods.ctx, "all", TRUSTING))
+    order = [event.step for event in events if isinstance(event, StepStarted)]
     assert order == list(range(1, 13))
     assert marks(pods, "all") == ORDER
     states = {
@@ -120,7 +118,8 @@ async def test_an_unchanged_container_starts_again_without_its_installs(pods: St
 
 
 async def test_what_is_mounted_may_be_written_as_the_profile_says(pods: Stage) -> None:
-    tries = "for f in /code/x /agent/x /shared/x $WORKSPACE_PATH/x /Agent/x; do touch $f 2>/dev/null && echo $f; done"
+    places = "/code/x /agent/x /shared/x $WORKSPACE_PATH/x /Agent/x"
+    tries = f"for f in {places}; do touch $f 2>/dev/null && echo $f; done"
     pods.add(
         "mounts", {"install": f'({tries}) > "$WORKSPACE_PATH/written"; true'}, {"code/main.sh": "true\n"}
     )

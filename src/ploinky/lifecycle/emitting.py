@@ -36,15 +36,14 @@ async def as_events(work: Callable[[Emit], Awaitable[None]]) -> AsyncGenerator[E
     send, receive = anyio.create_memory_object_stream[_Handed](0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_run, work, send, failures)
-        try:
-            async with receive:
-                async for handed in receive:
-                    try:
-                        yield handed.event
-                    finally:
-                        handed.taken.set()
-        finally:
-            tasks.cancel_scope.cancel()
+        async with receive:
+            async for handed in receive:
+                try:
+                    yield handed.event
+                except GeneratorExit:  # must not pass through the task group, which would wrap it
+                    break
+                handed.taken.set()
+        tasks.cancel_scope.cancel()
     if failures:
         raise failures[0]
 
