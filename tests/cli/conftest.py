@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.stage import Stage, make_stage
+from tests.cli.stage import Stage, give_back, make_stage
 
 
 @pytest.fixture
@@ -25,8 +25,7 @@ def stage(tmp_path: Path, short_folder: Path) -> Iterator[Stage]:
     """A workspace of its own; whatever the test left running is ended."""
     made = make_stage(tmp_path, short_folder)
     yield made
-    if made.layout.control.is_dir():
-        made.run("shutdown", code=None)
+    give_back(made)
 
 
 @pytest.fixture(scope="module")
@@ -39,5 +38,5 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     made.run("start", "worker")
     made.run("start")
     yield made
-    made.run("shutdown", code=None)
+    give_back(made)
     shutil.rmtree(runtime)

@@ -16,7 +16,10 @@ from typing import Any
 
 from ploinky.base.process_id import ProcessId
 from ploinky.operations.endpoint import Endpoint, find_endpoint, find_supervisor
+from ploinky.operations.remembered_engine import remembered_engine
+from ploinky.repos.folders import copy_folder
 from ploinky.workspace.layout import Layout, runtime_folder
+from ploinky.workspace.structure import init_workspace
 
 AGENTS = Path(__file__).parents[1] / "data" / "agents"
 PLOINKY = (sys.executable, "-m", "ploinky")
@@ -104,9 +107,6 @@ class Stage:
                 if process.poll() is None:
                     process.send_signal(signal.SIGKILL)
 
-    def add_agents(self) -> None:
-        self.run("add", "repo", "crew", str(AGENTS))
-
     @property
     def endpoint(self) -> Endpoint:
         found = find_endpoint(self.layout)
@@ -129,12 +129,18 @@ def make_stage(folder: Path, runtime: Path) -> Stage:
     """A workspace with the test agents, run by bubblewrap, its gateway on a free port."""
     root = folder / "workspace"
     root.mkdir()
-    stage = Stage(root, runtime)
-    stage.run("init")
+    stage = Stage(root.resolve(), runtime)
+    layout = init_workspace(root)
     settings = {"runtime": "sandbox", "gateway": {"port": 0}}
-    stage.layout.config_file.write_text(json.dumps(settings), encoding="utf-8")
-    stage.add_agents()
+    layout.config_file.write_text(json.dumps(settings), encoding="utf-8")
+    copy_folder(AGENTS, layout.repo("crew"), workspace=layout.root)
     return stage
+
+
+def give_back(stage: Stage) -> None:
+    """End what the test left running."""
+    if remembered_engine(stage.layout) is not None or stage.gateway_processes:
+        stage.run("shutdown", code=None)
 
 
 def eventually(check: Callable[[], bool], what: str, *, timeout_s: float = 20.0) -> None:

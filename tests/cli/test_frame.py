@@ -18,7 +18,9 @@ from ploinky.cli.table import COMMANDS, SECTIONS, Entry
 from tests.cli.stage import PLOINKY, Stage
 
 
-def leaves(entries: tuple[Entry, ...] = COMMANDS, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Entry]]:
+def leaves(
+    entries: tuple[Entry, ...] = COMMANDS, before: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Entry]]:
     for entry in entries:
         path = (*before, entry.name)
         if entry.children:

@@ -6,7 +6,10 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ploinky.cli.interactive import complete_words
 from ploinky.cli.main import make_root
@@ -45,32 +48,51 @@ def test_words_are_completed_as_on_the_command_line() -> None:
 
 def test_at_a_terminal_there_is_a_prompt_and_a_history(stage: Stage) -> None:
     ours, theirs = pty.openpty()
-    environ = {**stage.environ, "TERM": "xterm"}
-    with subprocess.Popen(
-        PLOINKY, cwd=stage.root, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    termios.tcsetwinsize(theirs, (40, 100))
+    environ = {**stage.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    with ended(
+        subprocess.Popen(PLOINKY, cwd=stage.root, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
     ) as process:
         os.close(theirs)
-        read_until(ours, "workspace> ")
+        screen = Screen(ours)
+        screen.until("workspace>")
         os.write(ours, b"list agents\r")
-        read_until(ours, "Says back what it is told")
-        read_until(ours, "workspace> ")
+        screen.until("Says back what it is told")
+        screen.until("workspace>")
         os.write(ours, b"sta\t")
-        assert "start" in read_until(ours, "status")
+        screen.until(" status ")
+        screen.until(" start ")
         os.write(ours, b"\x03")
-        read_until(ours, "workspace> ")
+        screen.until("workspace>")
         os.write(ours, b"\x04")
         assert process.wait(20) == 0
     os.close(ours)
     assert "list agents" in stage.layout.running.joinpath("history").read_text(encoding="utf-8")
 
 
-def read_until(descriptor: int, text: str, *, timeout_s: float = 20.0) -> str:
-    """Read from a terminal until ``text`` was shown; all that was."""
-    shown = ""
-    deadline = time.monotonic() + timeout_s
-    while text not in shown:
-        left = deadline - time.monotonic()
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, left))
-        assert ready, f"{text!r} was not shown in time, but: {shown!r}"
-        shown += os.read(descriptor, 4096).decode(errors="replace")
-    return shown
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, killed if it still runs at the end."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class Screen:
+    """What a terminal shows, taken piece by piece."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._shown = ""
+
+    def until(self, text: str, *, timeout_s: float = 20.0) -> None:
+        """Read until ``text`` was shown; what came up to it is taken."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self._shown:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([self._descriptor], [], [], max(0.0, left))
+            assert ready, f"{text!r} was not shown in time, but: {self._shown!r}"
+            self._shown += os.read(self._descriptor, 4096).decode(errors="replace")
+        self._shown = self._shown.partition(text)[2]

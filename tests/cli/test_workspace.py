@@ -209,7 +209,13 @@ def test_secrets_list_tells_who_needs_what(stage: Stage) -> None:
     stage.run("enable", "agent", "guarded")
     rows = stage.run("--profile", "prod", "secrets", "list", "--json", environ={"DEV_API_KEY": "k"}).json
     assert rows == [
-        {"name": "DEV_API_KEY", "found": True, "source": "environment", "required": True, "agents": ["guarded"]},
+        {
+            "name": "DEV_API_KEY",
+            "found": True,
+            "source": "environment",
+            "required": True,
+            "agents": ["guarded"],
+        },
         {"name": "PROD_SSL_CERT", "found": False, "source": None, "required": True, "agents": ["guarded"]},
     ]
 
@@ -250,7 +256,10 @@ def test_a_clients_file_keeps_all_else(client: str, file: str, section: str, sta
     assert after["theme"] == "dark"
     assert after[section]["other"] == {"command": "x"}
     assert after[section]["ploinky"]["args"][-2:] == ["mcp", "stdio"]
-    assert path.with_name("mcp.json.bak" if "/" in file else ".mcp.json.bak").read_text(encoding="utf-8") == before
+    assert (
+        path.with_name("mcp.json.bak" if "/" in file else ".mcp.json.bak").read_text(encoding="utf-8")
+        == before
+    )
 
 
 def test_codex_gets_a_table_and_keeps_its_lines(stage: Stage) -> None:

@@ -52,8 +52,8 @@ async def call_tool(
         UsageError: ``BAD_ARGUMENT``. NotFoundError: ``TOOL_NOT_FOUND``.
         PloinkyError: ``TOOL_FAILED`` with what the tool said; ``GATEWAY_DOWN``.
     """
-    client = require_client(layout)
     agent, name = _split(target, _enabled(layout))
+    client = require_client(layout)
 
     async def work(emit: Emit) -> None:
         tool = await _find_tool(client, agent, name, target)

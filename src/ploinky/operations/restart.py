@@ -16,6 +16,7 @@ from ploinky.operations.gateway_control import (
 )
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
+from ploinky.operations.remembered_engine import remember_engine
 from ploinky.wire.events import Event, Notice, Result
 
 
@@ -33,6 +34,7 @@ async def restart(platform: Platform, agent: AgentRef | None) -> AsyncIterator[E
     """Stop and start ``agent``, or all; a FAILED agent gets a new try. The router goes on running."""
     keys = _keys(platform, agent)
     async with platform.open_lifecycle() as ctx:
+        remember_engine(platform.layout, ctx.runtime.kind)
         async for event in stop_agents(ctx, keys):
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
@@ -45,6 +47,7 @@ async def reinstall(platform: Platform, agent: AgentRef) -> AsyncIterator[Event]
     """Remove the agent's sandbox, make it anew and run its installs again; its data stays."""
     keys = _keys(platform, agent)
     async with platform.open_lifecycle() as ctx:
+        remember_engine(platform.layout, ctx.runtime.kind)
         async for event in remove_agents(ctx, keys):
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust, recreate=True)):

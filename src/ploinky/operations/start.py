@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anyio
+
+from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.enabling import enable_agent
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.waves import start_agents
 from ploinky.manifest import AgentRef
-from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import (
     await_gateway,
     choose_listening,
@@ -23,6 +25,7 @@ from ploinky.operations.gateway_control import (
 )
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import find_enabled
+from ploinky.operations.remembered_engine import remember_engine
 from ploinky.operations.routing import Listening
 from ploinky.wire.events import Event, Notice, Progress, Result, StateChanged, StepStarted
 from ploinky.workspace.states import AgentState, Desired
@@ -38,6 +41,7 @@ async def start(platform: Platform, agent: AgentRef | None, port: int | None) ->
     """
     listening = choose_listening(platform, port)
     async with platform.open_lifecycle() as ctx:
+        remember_engine(platform.layout, ctx.runtime.kind)
         keys = await _keys(ctx, platform, agent)
         starter = _Starter(platform, listening)
         try:
@@ -45,9 +49,18 @@ async def start(platform: Platform, agent: AgentRef | None, port: int | None) ->
                 await starter.look_at(event)
                 yield event
             await starter.launch()
+        except PloinkyError:
+            if _anything_runs(platform):
+                await starter.launch()
+                await await_gateway(platform.layout)
+                await poke_gateway(platform.layout)
+            else:
+                await starter.take_back()
+            raise
         except BaseException:
-            if starter.launched and not _anything_runs(platform):
-                await stop_gateway(platform.layout)
+            if not _anything_runs(platform):
+                with anyio.CancelScope(shield=True):
+                    await starter.take_back()
             raise
         yield Progress(label="Waiting for the gateway")
         endpoint = await await_gateway(platform.layout)
@@ -59,13 +72,16 @@ async def start(platform: Platform, agent: AgentRef | None, port: int | None) ->
 
 
 class _Starter:
-    """Launches the gateway once, when the first event shows that something is being made."""
+    """Launches the gateway once, when the first event shows that something is being made.
+
+    When a start fails, what runs keeps its router; a gateway that would serve nothing is ended again.
+    """
 
     def __init__(self, platform: Platform, listening: Listening) -> None:
         self._platform = platform
         self._listening = listening
         self._asked = False
-        self.launched = False
+        self._launched = False
 
     async def look_at(self, event: Event) -> None:
         made = isinstance(event, StepStarted) and event.step >= _FIRST_STEP_THAT_MAKES
@@ -75,7 +91,12 @@ class _Starter:
     async def launch(self) -> None:
         if not self._asked:
             self._asked = True
-            self.launched = await launch_gateway(self._platform, self._listening)
+            self._launched = await launch_gateway(self._platform, self._listening)
+
+    async def take_back(self) -> None:
+        """End the gateway if it was launched here."""
+        if self._launched:
+            await stop_gateway(self._platform.layout)
 
 
 async def _keys(ctx: LifecycleContext, platform: Platform, agent: AgentRef | None) -> list[str]:
@@ -91,4 +112,4 @@ def _anything_runs(platform: Platform) -> bool:
     return any(
         entry.state is AgentState.RUNNING and entry.desired is Desired.RUNNING
         for entry in platform.registry.read().values()
-    ) and (find_endpoint(platform.layout) is not None)
+    )
