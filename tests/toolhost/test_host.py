@@ -296,6 +296,7 @@ async def test_a_kept_program_answers_many_calls_and_is_started_again_after_its_
             assert seen == [Progress(0.5)]
             failed = await ask("fail")
             assert (failed.is_error, failed.text) == (True, "no luck")
+            assert (await ask("hello")).text == first.text, "an error is an answer, not an end"
             crashed = await ask("die")
             assert (crashed.is_error, crashed.text) == (True, "gone")
             assert (await ask("hello")).text != first.text

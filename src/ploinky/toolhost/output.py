@@ -18,6 +18,10 @@ class OutputReader:
         self.stderr = StderrReader()
         self._on_progress = on_progress
 
+    @property
+    def wants_progress(self) -> bool:
+        return self._on_progress is not None
+
     async def take(self, chunk: ProgramChunk) -> None:
         if chunk.stream == "stdout":
             self.stdout += chunk.data

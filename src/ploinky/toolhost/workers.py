@@ -21,6 +21,7 @@ from ploinky.toolhost.output import OutputReader
 from ploinky.toolhost.results import Ended
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_STRAGGLERS_S = 0.01
 Start = Callable[[Channel, SpawnRequest], Awaitable[Program]]
 
 
@@ -46,9 +47,12 @@ class Worker:
             program = await self._running(channel, request)
             answered = False
             try:
+                await _take_waiting(program, OutputReader(None), within_s=0)
                 await program.send(line)
                 ended = await _answer(program, output)
-                answered = ended.exit.ok
+                if output.wants_progress:
+                    await _take_waiting(program, output, within_s=_STRAGGLERS_S)
+                answered = program.exit is None and not ended.exit.output_limited
                 return ended
             finally:
                 if not answered:
@@ -83,6 +87,13 @@ async def _answer(program: Program, output: OutputReader) -> Ended:
     if program.exit.ok:
         return Ended(Exit(1, None), b'{"error": "The program ended without an answer."}', "")
     return Ended(program.exit, bytes(output.stdout), output.stderr.text)
+
+
+async def _take_waiting(program: Program, output: OutputReader, *, within_s: float) -> None:
+    """Take what was written already: stdout and stderr are two pipes, and neither waits for the other."""
+    with anyio.move_on_after(within_s):
+        async for chunk in program:
+            await output.take(chunk)
 
 
 def _ended(line: bytes, output: OutputReader) -> Ended:
