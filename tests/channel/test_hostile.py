@@ -134,6 +134,22 @@ async def test_a_flood_of_questions_from_one_that_does_not_read_is_bounded(
             assert release_launcher.memory_kb() - before < 8 * 1024
 
 
+async def test_a_flood_of_frames_that_are_ignored_is_bounded(release_launcher: RunningLauncher) -> None:
+    async with await release_launcher.connect() as bystander:
+        await bystander.run(SpawnRequest(("/bin/true",)))
+        before = release_launcher.memory_kb()
+        flood = encode_frame(FrameType.KILL, 5) * 100_000
+
+        def attack() -> list[tuple[int, int, bytes]]:
+            return exchange(release_launcher.socket, HELLO + flood * 20 + encode_frame(99, 1))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, attack)
+            for _ in range(30):
+                assert (await bystander.run(SpawnRequest(("/bin/true",)))).exit.ok
+                assert release_launcher.memory_kb() - before < 2 * 1024
+
+
 def turned_away(sock: socket.socket) -> bool:
     sock.settimeout(5)
     try:

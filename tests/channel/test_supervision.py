@@ -106,14 +106,18 @@ async def test_a_dead_main_command_is_restarted_with_growing_pauses(channel: Cha
 
 async def test_the_pause_begins_anew_after_a_long_run(channel: Channel, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    await channel.launch(
-        launch(f"echo run >> {runs}; test $(wc -l < {runs}) -lt 3 || sleep 0.4; exit 1", backoff_max_s=0.3)
-    )
+    long_from_third = f"test $(wc -w < {runs}) -lt 5 || sleep 0.6"
+    script = f"date +%s%N >> {runs}; {long_from_third}; date +%s%N >> {runs}; exit 1"
+    await channel.launch(launch(script, backoff_first_s=0.02, backoff_max_s=0.5))
 
-    async def many() -> bool:
-        return runs.exists() and len(runs.read_text().split()) >= 5
+    async def four() -> bool:
+        return runs.exists() and len(runs.read_text().split()) >= 7
 
-    await wait_until(many, what="five runs", timeout_s=15)
+    await wait_until(four, what="four runs", timeout_s=15)
+    times = [int(word) / 1e9 for word in runs.read_text().split()]
+    after_short, after_long = times[4] - times[3], times[6] - times[5]
+    assert after_short > 0.09
+    assert after_long < 0.09
     status = await state_of(channel, LauncherState.RUNNING)
     assert status.uptime_s is not None
 
