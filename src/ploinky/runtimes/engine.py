@@ -18,6 +18,7 @@ import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.runtimes.engine_api import CALL_TIMEOUT_S, EngineApi, EngineError
+from ploinky.runtimes.engine_bridges import bridges_are_ours, close_ways, isolate_ports
 from ploinky.runtimes.engine_config import Attachment, Facts, Traits, create_body
 from ploinky.runtimes.engine_host import (
     ask_launcher_to_end,
@@ -34,8 +35,6 @@ from ploinky.runtimes.engine_network import (
     NetworkOptions,
     WorkspaceNetworks,
     base_name,
-    bridges_are_ours,
-    isolate_ports,
     label_filter,
 )
 from ploinky.runtimes.engine_streams import demultiplexed, event_moment, json_lines, log_parameters
@@ -302,6 +301,7 @@ class EngineRuntime:
             network = base_name(workspace, "", Isolation.PORTS)
             if network in report.network.networks:
                 await anyio.to_thread.run_sync(isolate_ports, network)
+                await close_ways(network)
 
     async def _report(self, name: str) -> ContainerReport | None:
         try:

@@ -158,13 +158,14 @@ class EngineInfo(_Answer):
     version: str = Field("", alias="ServerVersion")
     security: tuple[str, ...] | None = Field((), alias="SecurityOptions")
     cgroup_version: str = Field("", alias="CgroupVersion")
+    podman_rootless: bool = Field(default=False, alias="Rootless")
 
     def _has(self, word: str) -> bool:
         return any(word in option.split(",")[0] for option in self.security or ())
 
     @property
     def rootless(self) -> bool:
-        return self._has("rootless")
+        return self.podman_rootless or self._has("rootless")
 
     @property
     def selinux(self) -> bool:

@@ -4,7 +4,7 @@
   ours to set (``Isolation.PORTS``), all agents share one, ``ploinky_<workspace>``, and each port of the
   bridge is isolated: it reaches the host, no other port. Docker does the same itself (``Isolation.ENGINE``).
   Elsewhere (rootless Podman: its bridges lie in a namespace of its own) each agent has a base network of
-  its own (``Isolation.SEPARATE``).
+  its own (``Isolation.SEPARATE``), and what keeps these apart is the engine's ``isolate`` alone.
 - A *link* has no way out: one for each pair "agent, agent it enables", one for each name that manifests
   give. Its members reach each other, both ways.
 
@@ -18,16 +18,15 @@ import contextlib
 import hashlib
 import ipaddress
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from ploinky.runtimes.engine_api import EngineApi, EngineError
+from ploinky.runtimes.engine_bridges import bridge_name, bridges_are_ours, open_ways
 from ploinky.runtimes.engine_config import LABEL_ALIASES, Attachment
 from ploinky.runtimes.engine_models import ContainerReport, ContainerRow, NetworkReport
 from ploinky.runtimes.spec import LABEL_AGENT, LABEL_WORKSPACE, NetworkMode, RunSpec
@@ -41,7 +40,6 @@ LABEL_NAME = "ploinky.link.name"
 BRIDGE_OPTION = "com.docker.network.bridge.name"
 FIRST_SUBNET = 100
 SUBNETS = 150
-BRIDGES = Path("/sys/class/net")
 
 
 class Isolation(StrEnum):
@@ -69,11 +67,6 @@ def base_name(workspace: str, agent: str, isolation: Isolation) -> str:
     """The base network that an agent is in."""
     shared = f"ploinky_{workspace}"
     return f"{shared}_{agent}" if isolation is Isolation.SEPARATE else shared
-
-
-def bridge_name(network: str) -> str:
-    """The host's interface for a network: 14 characters, of at most 15."""
-    return f"pk{hashlib.sha256(network.encode()).hexdigest()[:12]}"
 
 
 def mac_address(container: str, network: str) -> str:
@@ -104,22 +97,6 @@ def wanted_subnet(workspace: str) -> ipaddress.IPv4Network:
     """
     digest = hashlib.sha256(workspace.encode()).digest()
     return ipaddress.IPv4Network(f"10.{FIRST_SUBNET + digest[0] % SUBNETS}.{digest[1]}.0/24")
-
-
-def bridges_are_ours() -> bool:
-    """Whether this process may set the bridges that a rootful engine on this machine makes."""
-    return os.geteuid() == 0 and BRIDGES.is_dir()
-
-
-def isolate_ports(network: str, bridges: Path = BRIDGES) -> None:
-    """Keep the members of a shared base network apart. Ports come with each start of a container.
-
-    Raises:
-        OSError: the bridge is not ours to set.
-    """
-    for port in (bridges / bridge_name(network) / "brif").glob("*"):
-        with contextlib.suppress(FileNotFoundError):  # the container ended meanwhile
-            (port / "isolated").write_text("1", encoding="ascii")
 
 
 def label_filter(workspace: str, **more: list[str]) -> dict[str, str]:
@@ -195,6 +172,8 @@ class WorkspaceNetworks:
             elif network.name in used:
                 continue
             await self._delete(network.name)
+            if origin is None and bridges_are_ours():
+                await open_ways(network.name)
 
     async def networks(self, workspace: str) -> list[NetworkReport]:
         return await self._api.read("networks", list[NetworkReport], label_filter(workspace))
@@ -272,7 +251,7 @@ def _body(
         "CheckDuplicate": True,
         "Internal": internal,
         "Labels": labels,
-        "Options": {BRIDGE_OPTION: bridge_name(name), **dict(options)},
+        "Options": {BRIDGE_OPTION: bridge_name(name, link=internal), **dict(options)},
     }
 
 
