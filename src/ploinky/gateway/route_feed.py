@@ -73,7 +73,7 @@ class RouteFeed:
             socket_path=socket_path,
             config_sources=config_sources(values, mounts),
             environment=_cached(self._ctx, status.key),
-            workspace_path=values.get("WORKSPACE_PATH", "/code"),
+            workspace_path=str(plan.place.project),
             may_call=frozenset(ref.key for ref in plan.config.enable),
             instance=instance,
         )

@@ -38,8 +38,8 @@ _UNKNOWN_PROFILE_ENV = "prod"
 def effective(manifest: Manifest, profile: str | None, *, agent: str) -> EffectiveConfig:
     """What the agent is under ``profile``; None is the manifest's ``defaultProfile``, else dev.
 
-    A manifest without profiles serves every profile. A profile that it lacks is served by its ``default``
-    with a notice.
+    A manifest without profiles serves every profile. A profile that it lacks is served by its ``default``,
+    with a notice if somebody asked for that profile.
 
     Raises:
         NotFoundError: ``PROFILE_NOT_FOUND``, listing those it has.
@@ -72,7 +72,7 @@ def effective(manifest: Manifest, profile: str | None, *, agent: str) -> Effecti
         sso_provider=manifest.sso_provider not in (None, False),
         dependencies=_each(stack, lambda layer: layer.dependencies or {}),
         expose=_each(stack, layers.expose_of),
-        notices=_notices(manifest, active, agent),
+        notices=_notices(manifest, profile, agent),
     )
 
 
@@ -107,10 +107,10 @@ def _chain(manifest: Manifest, profile: str) -> list[str]:
     return names
 
 
-def _notices(manifest: Manifest, active: str, agent: str) -> tuple[str, ...]:
-    if not manifest.profiles or active in manifest.profiles:
+def _notices(manifest: Manifest, asked: str | None, agent: str) -> tuple[str, ...]:
+    if asked is None or not manifest.profiles or asked in manifest.profiles:
         return ()
-    return (f"Agent '{agent}' has no profile '{active}'; its profile 'default' is used.",)
+    return (f"Agent '{agent}' has no profile '{asked}'; its profile 'default' is used.",)
 
 
 def _last(values: Iterable[V | None]) -> V | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import anyio
 
+from ploinky.base import processes
 from ploinky.base.errors import PloinkyError
 from ploinky.runtimes import bubblewrap_process as process
 from ploinky.runtimes import errors
@@ -34,6 +34,7 @@ from ploinky.runtimes.spec import NetworkMode, PublishedPort, RunSpec
 
 LABEL_LIMITS = "ploinky.limits"
 _START_TIMEOUT_S = 15.0
+_CLEAR_TIMEOUT_S = 30.0
 _LONGEST_SOCKET_PATH = 107
 
 
@@ -94,7 +95,7 @@ class BubblewrapRuntime:
             await self._end(folder, 0)
             record = folder.record()
             if record is not None:
-                _empty(record.spec.socket_dir)
+                await _empty(record.spec.socket_dir)
                 remove_mount_points(record.made_folders)
             self._store.discard(folder)
 
@@ -206,7 +207,7 @@ class BubblewrapRuntime:
         groups = {*(run.cgroups if run else ()), *(home.folders(folder.name) if home else ())}
         await remove_groups(sorted(groups))
         if record is not None:
-            _clear(record.spec.socket_path)
+            await _clear(record.spec.socket_path)
 
 
 def write_etc(folder: SandboxFolder, spec: RunSpec) -> SandboxFiles:
@@ -236,7 +237,7 @@ def _refuse_impossible(spec: RunSpec) -> None:
 def _remarks(spec: RunSpec) -> Iterator[str]:
     """What a person should know of the difference between the spec and this engine."""
     if spec.image:
-        yield f"{spec.agent} runs on this host's own programs; the image {spec.image} is only a hint here."
+        yield "a hint only; the sandbox uses the programs of this machine"
     for port in _ports(spec):
         asked = next(each for each in spec.ports if each.container_port == port.container_port)
         if asked.host_port not in (0, port.host_port):
@@ -280,16 +281,32 @@ def _sandbox(folder: SandboxFolder) -> Sandbox | None:
     )
 
 
-def _empty(folder: Path) -> None:
+async def _empty(folder: Path) -> None:
     """Remove what lies in a folder that the agent could write to."""
-    if folder.is_dir() and not folder.is_symlink():
-        for each in folder.iterdir():
-            _clear(each)
+    for each in _children(folder):
+        await _clear(each)
 
 
-def _clear(path: Path) -> None:
-    """Remove whatever the agent may have put at a path; links are removed, not followed."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+async def _clear(path: Path) -> None:
+    """Remove whatever the agent put at a path; links are removed, not followed.
+
+    A folder there is mischief, perhaps without rights and thousands of levels deep: the system's own
+    tools cope with that.
+    """
+    if not _is_real_folder(path):
+        _unlink(path)
+        return
+    for words in (("chmod", "-R", "u+rwx"), ("rm", "-rf")):
+        await processes.run([*words, "--", str(path)], timeout_s=_CLEAR_TIMEOUT_S)
+
+
+def _children(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if _is_real_folder(folder) else []
+
+
+def _is_real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from ploinky.toolhost.config import ToolConfig, ToolMode, ToolSpec
 from ploinky.toolhost.output import OnProgress, OutputReader
 from ploinky.toolhost.results import Ended, ToolResult, failure, tool_result
 from ploinky.toolhost.schemas import ArgumentCheck, fault_text
+from ploinky.toolhost.variables import argument_variables
 from ploinky.toolhost.workers import Worker
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -116,10 +117,11 @@ class ToolHost:
     async def _run(
         self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, output: OutputReader
     ) -> ToolResult:
-        request = spawn_request(tool, self._place, await self._place.environment())
+        kept = tool.name in self._workers
+        variables = {**await self._place.environment(), **({} if kept else argument_variables(arguments))}
+        request = spawn_request(tool, self._place, variables)
         line = _input_line(tool, arguments, meta, self._place.agent)
         channel = await self._channel()
-        kept = tool.name in self._workers
         # The launcher ends a program that runs once; this deadline is for a launcher that does not.
         slack_s = 0.0 if kept else request.grace_s + _LIMIT_SLACK_S
         try:
