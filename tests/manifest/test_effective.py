@@ -283,7 +283,7 @@ def test_a_profile_that_is_missing_is_served_by_default_and_said_aloud() -> None
     staged = config({"profiles": {"default": {"install": "x"}}}, "staging")
     assert staged.hooks == {HookName.INSTALL: Hook(("x",))}
     assert staged.profile == "staging"
-    assert effective(manifest, None, agent="my-agent").notices == ()
+    assert config({"profiles": {"default": {"install": "x"}}}).notices == ()
     assert staged.notices == ("Agent 'my-agent' has no profile 'staging'; its profile 'default' is used.",)
 
 
