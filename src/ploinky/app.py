@@ -36,6 +36,7 @@ from ploinky.workspace.registry import Registry
 from ploinky.workspace.settings import Settings, load_settings
 from ploinky.workspace.structure import init_workspace
 
+ENGINE_VARIABLE = "PLOINKY_RUNTIME"
 _CLOSE_TIMEOUT_S = 5.0
 _LOOPBACK = "127.0.0.1"
 
@@ -49,6 +50,11 @@ class Choices:
     profile: str | None = None
     runtime: str | None = None
     trust: bool = False
+
+    @property
+    def engine(self) -> str | None:
+        """The engine asked for: by option, else by ``PLOINKY_RUNTIME``."""
+        return self.runtime or self.environ.get(ENGINE_VARIABLE) or None
 
 
 def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform:
@@ -74,7 +80,7 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
         profile=active_profile(layout, choices.environ, choices.profile),
         open_lifecycle=functools.partial(_open_lifecycle, layout, settings, choices),
         serve_args=_serve_args(layout, choices),
-        runtime=choices.runtime,
+        runtime=choices.engine,
         trust=choices.trust,
     )
 
@@ -115,7 +121,7 @@ async def _open_lifecycle(
 ) -> AsyncIterator[LifecycleContext]:
     OwnerToken(layout).ensure()
     runtime_dir = runtime_folder(layout, choices.environ)
-    name = engine_to_use(layout, asked=choices.runtime, configured=settings.runtime)
+    name = engine_to_use(layout, asked=choices.engine, configured=settings.runtime)
     runtime = await choose_runtime(name, layout=layout, environ=choices.environ)
     try:
         host = await _router_host(runtime, layout)
@@ -146,7 +152,7 @@ async def _router_host(runtime: Runtime, layout: Layout) -> str:
 
 def _serve_args(layout: Layout, choices: Choices) -> tuple[str, ...]:
     words = [sys.executable, "-m", "ploinky", "--workspace", str(layout.root)]
-    words += ["--runtime", choices.runtime] if choices.runtime else []
+    words += ["--runtime", choices.engine] if choices.engine else []
     words += ["--profile", choices.profile] if choices.profile else []
     words += ["--trust"] if choices.trust else []
     return (*words, "serve")

@@ -81,7 +81,7 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
         option("--json", "as_json", is_flag=True, shown=True, help="Print the result as JSON."),
         option("--profile", metavar="NAME", help="Use this profile instead of the active one."),
         option("--workspace", metavar="DIR", type=click.Path(path_type=Path), help="Work in this workspace."),
-        option("--runtime", type=runtimes, help="Run agents with this engine."),
+        option("--runtime", type=runtimes, help="Run agents with this engine (also: PLOINKY_RUNTIME)."),
         option("--trust", is_flag=True, help="Trust repositories whose hooks run on the host (for CI)."),
         option("--no-color", "no_color", is_flag=True, help="Never use colours."),
         option("-v", "--verbose", "verbose", count=True, help="Say more; twice for details of errors."),

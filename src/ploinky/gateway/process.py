@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 import anyio
 import anyio.abc
 
-from ploinky.base.errors import DeadlineError, UsageError
+from ploinky.base.errors import DeadlineError, PloinkyError, UsageError
 from ploinky.base.files import FileLock
 from ploinky.base.jsontypes import JsonValue
 from ploinky.base.process_id import ProcessId
-from ploinky.gateway.app import GatewayParts, Listen, create_app, serve
+from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, serve
 from ploinky.gateway.broadcast import Broadcast
 from ploinky.gateway.route_feed import RouteFeed
 from ploinky.lifecycle.context import LifecycleContext
@@ -36,6 +36,8 @@ from ploinky.workspace.layout import Layout
 
 _log = logging.getLogger(__name__)
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+_LOOPBACK = "127.0.0.1"
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (only compared with)
 _LOCK_WAIT_S = 2.0  # a former gateway may be on its way out
 
 
@@ -92,6 +94,19 @@ class _Gateway:
         async with anyio.create_task_group() as serving:
             port: int = await serving.start(functools.partial(serve, app, self._listen, stop=self._stop))
             self._announce(port)
+            await self._serve_agents(serving, app, port)
+
+    async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:
+        """Listen also where agents of a container engine reach this host."""
+        host = self._ctx.router.host()
+        if host in (self._listen.host, _LOOPBACK) or self._listen.host in _EVERYWHERE:
+            return
+        listen = Listen(host, port, before_interface=True)
+        try:
+            await serving.start(functools.partial(serve, app, listen, stop=self._stop))
+            _log.info("listening on %s for agents", listen)
+        except PloinkyError as error:
+            _log.warning("agents cannot reach the router: %s", error.message)
 
     def _announce(self, port: int) -> None:
         own = ProcessId.find(os.getpid())
@@ -121,7 +136,10 @@ class _Gateway:
             self._write_routing()
 
     def _tell(self, statuses: Mapping[str, AgentStatus]) -> None:
-        before, now = self._seen, {key: (each.state.value, str(each.health)) for key, each in statuses.items()}
+        before, now = (
+            self._seen,
+            {key: (each.state.value, str(each.health)) for key, each in statuses.items()},
+        )
         for key, status in statuses.items():
             if before is not None and before.get(key) != now[key]:
                 reason = status.reason or status.health
@@ -161,7 +179,8 @@ def _router_settings(ctx: LifecycleContext) -> RouterSettings:
 
 
 def _allowed_hosts(ctx: LifecycleContext, listen: Listen) -> frozenset[str]:
-    return frozenset({"127.0.0.1", "localhost", "::1", listen.host, *ctx.settings.gateway.allow})
+    own = {_LOOPBACK, "localhost", "::1", listen.host, ctx.router.host()}
+    return frozenset({*own, *ctx.settings.gateway.allow})
 
 
 @contextlib.contextmanager

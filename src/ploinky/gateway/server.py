@@ -23,6 +23,7 @@ MAX_HEADER_BYTES = 64 * 1024
 HEADER_TIMEOUT_S = 20.0
 MAX_CONNECTIONS = 20_000
 _BACKLOG = 512
+_IP_FREEBIND = 15  # Linux; the socket module has no name for it
 
 
 class ClosableApp(Protocol):
@@ -35,11 +36,15 @@ class ClosableApp(Protocol):
 
 @dataclass(frozen=True)
 class Listen:
-    """Where to listen: a TCP address (port 0 takes a free one) or, if ``uds`` is given, a UNIX socket."""
+    """Where to listen: a TCP address (port 0 takes a free one) or, if ``uds`` is given, a UNIX socket.
+
+    ``before_interface``: the address may belong to an interface that is not there yet.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     uds: str | None = None
+    before_interface: bool = False
 
     def __str__(self) -> str:
         return self.uds or f"{self.host}:{self.port}"
@@ -155,6 +160,8 @@ def _listening(listen: Listen) -> Iterator[socket.socket]:
             Path(listen.uds).chmod(0o600)
         else:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if listen.before_interface:
+                bound.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
             bound.bind((listen.host, listen.port))
         bound.listen(_BACKLOG)
         bound.setblocking(False)

@@ -1,0 +1,29 @@
+"""The same commands on a container engine: an image, a network of its own, and the router from inside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import engines
+from tests.cli.stage import Stage
+
+
+@pytest.mark.podman
+def test_an_agent_in_a_container_answers_and_reaches_the_router(stage: Stage) -> None:
+    reason = engines.missing_engine("podman")
+    if reason is not None:
+        engines.absent("podman", reason)
+    folder = stage.layout.repo("crew") / "echo"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["container"] = engines.image("podman")
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    stage.run("--runtime", "podman", "start", "echo")
+    row = stage.run("status", "--json").json["agents"][0]
+    assert (row["state"], row["health"], row["runtime"]) == ("RUNNING", "ready", "podman")
+    assert stage.run("call", "echo.mood").out == "cheerful\n"
+    asked = 'wget -qO- "http://$ROUTER_HOST:$PLOINKY_ROUTER_PORT/healthz"'
+    assert stage.run("exec", "echo", "--", "sh", "-c", asked).out
+    stage.run("shutdown")
+    assert stage.run("status", "--json").json["agents"][0]["state"] in ("ENABLED", "STOPPED")
