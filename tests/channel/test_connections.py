@@ -243,10 +243,14 @@ async def test_a_tunnel_carries_bytes_both_ways_and_its_ends(channel: Channel, h
         assert received == data
 
 
-async def test_a_port_nobody_serves_is_refused(channel: Channel) -> None:
-    with pytest.raises(PloinkyError) as refused:
-        await channel.connect_port(free_port())
-    assert refused.value.code == "PORT_UNREACHABLE"
+async def test_a_port_nobody_serves_is_refused_and_leaves_nothing_open(launcher: RunningLauncher) -> None:
+    async with await launcher.connect() as channel:
+        before = launcher.descriptors()
+        for _ in range(3):
+            with pytest.raises(PloinkyError) as refused:
+                await channel.connect_port(free_port())
+            assert refused.value.code == "PORT_UNREACHABLE"
+        assert launcher.descriptors() == before
 
 
 async def test_a_closed_tunnel_closes_the_connection_inside(launcher: RunningLauncher) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
+
 from ploinky.base.waits import wait_until
 from ploinky.channel.client import Channel, Exit, Program, SpawnRequest
 
@@ -16,8 +18,9 @@ def shell(script: str, size: tuple[int, int] = (24, 80)) -> SpawnRequest:
 
 async def read_until(program: Program, wanted: bytes) -> bytes:
     seen = b""
-    while wanted not in seen:
-        seen += (await anext(program)).data
+    with anyio.fail_after(10):
+        while wanted not in seen:
+            seen += (await anext(program)).data
     return seen
 
 
@@ -57,6 +60,12 @@ async def test_jobs_in_the_terminal_are_hung_up_when_it_closes(channel: Channel)
     async with channel.spawn(shell("set -m; sleep 60 & echo pid $!; fg")) as program:
         said = await read_until(program, b"sleep")
         pid = int(said.split(b"pid ")[1].split()[0])
+
+        async def in_front() -> bool:
+            fields = Path(f"/proc/{program.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return int(fields[5]) == pid  # the group in the foreground of its terminal
+
+        await wait_until(in_front, what="the job to be in the foreground", timeout_s=10)
 
     async def gone() -> bool:
         return not Path(f"/proc/{pid}").exists()
