@@ -201,9 +201,16 @@ async def test_no_daemon_outlives_its_sandbox(engine: EngineUnderTest, runtime: 
     work = folder(engine, "work")
     spec = await started(runtime, engine.spec("a", mounts=(Mount(work, "/code", read_only=False),)))
     marker = f"31{os.getpid()}"
-    await sh(spec, f"(setsid sh -c 'trap \"\" TERM HUP; touch /code/up; exec sleep {marker}' &) &")
-    await appears(work / "up")
-    assert any(marker in each for each in command_lines())
+    await sh(
+        spec,
+        f"(setsid sh -c 'trap \"\" TERM HUP; touch /code/up; exec sleep {marker}' &) & "
+        "until [ -e /code/up ]; do :; done",
+    )
+
+    async def sleeps() -> bool:
+        return any(marker in each for each in command_lines())
+
+    await wait_until(sleeps, what="the daemon", timeout_s=DEADLINE_S)
     await runtime.stop(spec.name, grace_s=0.2)
     assert [each for each in command_lines() if marker in each] == []
 

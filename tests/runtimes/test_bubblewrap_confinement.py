@@ -162,7 +162,8 @@ async def test_private_places_can_be_written_and_are_gone_after(cell: Cell) -> N
 
 
 async def test_what_an_agent_starts_dies_with_it_even_as_an_orphan(cell: Cell, short_folder: Path) -> None:
-    script = "import os,sys,time\nif os.fork(): sys.exit()\nos.setsid()\nif os.fork(): sys.exit()\n"
+    script = "import os,sys,time\nchild = os.fork()\nif child: sys.exit(os.waitpid(child, 0)[1])\n"
+    script += "os.setsid()\nif os.fork(): sys.exit()\n"
     script += f"open({str(cell.workspace / 'up')!r}, 'w').close()\ntime.sleep(600)"
     (cell.workspace / "daemon.py").write_text(script)
     await sh(cell.spec, f"/usr/bin/python3 {cell.workspace}/daemon.py < /dev/null > /dev/null 2>&1")
@@ -205,10 +206,13 @@ async def test_an_agent_cannot_lead_the_host_to_another_launcher(cell: Cell, sho
 
 
 async def test_an_agent_cannot_keep_itself_from_being_removed(cell: Cell, short_folder: Path) -> None:
-    await sh(
-        cell.spec,
-        "cd /run/ploinky; rm l.sock; mkdir -p l.sock/deep; touch l.sock/deep/x; chmod 0 l.sock/deep",
+    deep = "import os\nos.mkdir('l.sock')\nos.chdir('l.sock')\n"
+    deep += "for _ in range(3000):\n    os.mkdir('d' * 99)\n    os.chdir('d' * 99)\nos.chmod('.', 0)"
+    (cell.workspace / "deep.py").write_text(deep)
+    script = (
+        f"cd /run/ploinky; mkdir other; touch other/x; chmod 0 other; rm l.sock; python3 {cell.workspace}"
     )
+    await text_of(cell.spec, f"{script}/deep.py; chmod 0 l.sock")
     runtime = BubblewrapRuntime(short_folder / "state", os.environ)
     await runtime.remove(cell.spec.name)
     assert list(cell.spec.socket_dir.iterdir()) == []
