@@ -15,6 +15,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from ploinky.wire.events import Event
 
 Emit = Callable[[Event], Awaitable[None]]
+Events = AsyncGenerator[Event, None]
 
 
 @dataclass
@@ -25,7 +26,7 @@ class _Handed:
     taken: anyio.Event = field(default_factory=anyio.Event)
 
 
-async def as_events(work: Callable[[Emit], Awaitable[None]]) -> AsyncGenerator[Event, None]:
+async def as_events(work: Callable[[Emit], Awaitable[None]]) -> Events:
     """Run ``work`` and yield what it emits; ``emit`` returns when the next event is asked for.
 
     So ``work`` never runs ahead of its consumer. What ``work`` raises is raised here, after its events.

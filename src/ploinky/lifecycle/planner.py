@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ploinky.base.errors import PloinkyError
 from ploinky.channel.model import LaunchRequest, RestartPolicy
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import Dependencies, find_dependencies
@@ -165,6 +166,24 @@ def sandbox_name(ctx: LifecycleContext, entry: RegistryEntry) -> str:
     """The name of the agent's sandbox; two aliases of one agent never share one."""
     return entry.container_name or ctx.layout.container_name(
         entry.repo_name, entry.key, Path(entry.project_path)
+    )
+
+
+def require_same_runtime(ctx: LifecycleContext, entry: RegistryEntry) -> None:
+    """Refuse to work on an agent whose sandbox another runtime holds: it could not be seen from here.
+
+    Raises:
+        PloinkyError: OTHER_RUNTIME, naming it.
+    """
+    if entry.container_id is None or entry.runtime in (None, ctx.runtime.kind):
+        return
+    raise PloinkyError(
+        "OTHER_RUNTIME",
+        f"The sandbox of agent '{entry.key}' was made by the runtime '{entry.runtime}', not by "
+        f"'{ctx.runtime.kind}'.",
+        hint=f"Use --runtime {entry.runtime}; to change over, first: "
+        f"ploinky destroy --runtime {entry.runtime}",
+        details={"agent": entry.key, "runtime": entry.runtime or ""},
     )
 
 

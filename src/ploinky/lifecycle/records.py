@@ -89,6 +89,17 @@ def made(sandbox: Sandbox | None, install_digest: str | None) -> Change:
     return change
 
 
+def without_sandbox(entry: RegistryEntry) -> RegistryEntry:
+    """Note that the agent has no sandbox any more."""
+    nothing: dict[str, object] = {
+        "container_id": None,
+        "install_digest": None,
+        "spec_digest": None,
+        "ports": (),
+    }
+    return entry.model_copy(update=nothing)
+
+
 def bound(sandbox: Sandbox) -> Change:
     """Note the ports as the engine bound them."""
     ports = tuple(

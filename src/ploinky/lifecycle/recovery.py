@@ -8,7 +8,7 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit
 from ploinky.lifecycle.journal import JournalFile, kill_marked
 from ploinky.lifecycle.planner import sandbox_name
-from ploinky.lifecycle.records import move
+from ploinky.lifecycle.records import change_entry, move, without_sandbox
 from ploinky.lifecycle.steps import Step
 from ploinky.wire.events import Notice
 from ploinky.workspace.states import AgentState
@@ -36,6 +36,7 @@ async def recover(ctx: LifecycleContext, key: str, emit: Emit | None = None) -> 
     if half_made:
         for name in {journal.sandbox or sandbox_name(ctx, entry), sandbox_name(ctx, entry)}:
             await ctx.runtime.remove(name)
+        await change_entry(ctx, key, without_sandbox)
     if entry.state in _IN_WORK:
         state = AgentState.ENABLED if half_made else AgentState.STOPPED
         await move(ctx, key, state, "an interrupted start was cleaned up", emit=emit)

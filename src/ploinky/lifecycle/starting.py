@@ -6,8 +6,9 @@ command goes on or cleans up. Nothing is created before everything was checked.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
@@ -16,7 +17,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.redaction import Redactor
 from ploinky.channel.client import open_channel
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.emitting import Emit, as_events
+from ploinky.lifecycle.emitting import Emit, Events, as_events
 from ploinky.lifecycle.failures import trust_required
 from ploinky.lifecycle.hooks import HookRun, run_container_hook, run_host_hook, start_mark
 from ploinky.lifecycle.installing import Installer
@@ -24,8 +25,8 @@ from ploinky.lifecycle.journal import JournalFile, agent_lock, new_start_id
 from ploinky.lifecycle.launching import ReadyWait, base_environment, is_launched, launch
 from ploinky.lifecycle.mounts import make_folders, make_mount_points
 from ploinky.lifecycle.options import StartOptions, usual_options
-from ploinky.lifecycle.planner import StartPlan, plan_agent
-from ploinky.lifecycle.records import bound, change_entry, made, move, planned
+from ploinky.lifecycle.planner import StartPlan, plan_agent, require_same_runtime
+from ploinky.lifecycle.records import bound, change_entry, made, move, planned, without_sandbox
 from ploinky.lifecycle.recovery import recover
 from ploinky.lifecycle.registries import registry_access
 from ploinky.lifecycle.steps import Step
@@ -34,12 +35,13 @@ from ploinky.lifecycle.variables import merged_environment
 from ploinky.manifest.values import HookName, RunMode
 from ploinky.runtimes.protocol import Sandbox, SandboxState
 from ploinky.runtimes.spec import LABEL_DIGEST
-from ploinky.wire.events import Event, Notice, Progress, StepDone, StepStarted
+from ploinky.wire.events import Notice, Progress, StepDone, StepStarted
 from ploinky.workspace.links import make_links
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.states import AgentState, Desired
 from ploinky.workspace.structure import init_workspace
 
+_LOG = logging.getLogger(__name__)
 UNCHANGED = "unchanged"
 _CLEANUP_S = 30.0
 _FAILED_STOP_GRACE_S = 2.0
@@ -47,7 +49,7 @@ _MADE_BY_STEPS = range(Step.CREATE, Step.LAUNCH)
 Work = Callable[[], Awaitable[str | None]]
 
 
-def start_agent(ctx: LifecycleContext, key: str, options: StartOptions | None = None) -> AsyncIterator[Event]:
+def start_agent(ctx: LifecycleContext, key: str, options: StartOptions | None = None) -> Events:
     """Start one enabled agent and wait until it is ready; a running, unchanged one is left alone.
 
     Yields StepStarted and StepDone per step, Output of hooks and installs, StateChanged, Notice.
@@ -133,6 +135,7 @@ class _Start:
 
     async def _link_and_check(self) -> str | None:
         entry = self._ctx.registry.require(self._key)
+        require_same_runtime(self._ctx, entry)
         await self._link(entry)
         plan = await anyio.to_thread.run_sync(plan_agent, self._ctx, entry)
         self._plan, self._name = plan, plan.spec.name
@@ -302,13 +305,21 @@ class _Start:
     async def _clean_up(self, error: BaseException) -> None:
         """Leave nothing half-made: what steps 3 to 11 made is removed, what step 12 started is stopped."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEANUP_S):
-            if self._step in _MADE_BY_STEPS and not self._unchanged:
-                await self._ctx.runtime.remove(self._name)
-            elif self._step >= Step.BOOT:
-                await self._ctx.runtime.stop(self._name, grace_s=_FAILED_STOP_GRACE_S)
-            if self._step > Step.LINKS or not self._was_running:
-                await move(self._ctx, self._key, AgentState.FAILED, _reason(error), emit=None)
-            self._journal.clear()
+            try:
+                if self._step > Step.LINKS or not self._was_running:
+                    await move(self._ctx, self._key, AgentState.FAILED, _reason(error))
+                await self._take_away()
+            except PloinkyError as second:  # the journal stays, so that the next command tries again
+                _LOG.warning("agent %s: cannot clean up: %s", self._key, second.message)
+            else:
+                self._journal.clear()
+
+    async def _take_away(self) -> None:
+        if self._step in _MADE_BY_STEPS and not self._unchanged:
+            await self._ctx.runtime.remove(self._name)
+            await change_entry(self._ctx, self._key, without_sandbox)
+        elif self._step >= Step.BOOT:
+            await self._ctx.runtime.stop(self._name, grace_s=_FAILED_STOP_GRACE_S)
 
 
 def _reason(error: BaseException) -> str:

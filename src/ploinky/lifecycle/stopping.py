@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.emitting import Emit, as_events
+from ploinky.lifecycle.emitting import Emit, Events, as_events
 from ploinky.lifecycle.journal import agent_lock
 from ploinky.lifecycle.options import STOP_GRACE_S
-from ploinky.lifecycle.planner import sandbox_name, socket_folder
-from ploinky.lifecycle.records import change_entry, move
+from ploinky.lifecycle.planner import require_same_runtime, sandbox_name, socket_folder
+from ploinky.lifecycle.records import change_entry, move, without_sandbox
 from ploinky.lifecycle.recovery import recover
 from ploinky.runtimes.protocol import SandboxState
-from ploinky.wire.events import Event
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.states import AgentState, Desired
 
 LOCK_TIMEOUT_S = 60.0
 
 
-def stop_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S) -> AsyncIterator[Event]:
+def stop_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S) -> Events:
     """Stop the agent and record that it should stay stopped; no-op for one that does not run.
 
     Raises:
@@ -29,7 +27,7 @@ def stop_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S
     return as_events(partial(stop, ctx, key, grace_s))
 
 
-def remove_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S) -> AsyncIterator[Event]:
+def remove_agent(ctx: LifecycleContext, key: str, *, grace_s: float = STOP_GRACE_S) -> Events:
     """Stop the agent and remove its sandbox with all that was made for it; it stays enabled.
 
     Raises:
@@ -66,14 +64,7 @@ async def remove_locked(ctx: LifecycleContext, key: str, grace_s: float, emit: E
         folder.rmdir()
 
     def forget(entry: RegistryEntry) -> RegistryEntry:
-        nothing: dict[str, object] = {
-            "container_id": None,
-            "install_digest": None,
-            "spec_digest": None,
-            "ports": (),
-            "desired": Desired.STOPPED,
-        }
-        return entry.model_copy(update=nothing)
+        return without_sandbox(entry).model_copy(update={"desired": Desired.STOPPED})
 
     await change_entry(ctx, key, forget)
     await move(ctx, key, AgentState.ENABLED, "removed", emit=emit)
@@ -81,7 +72,9 @@ async def remove_locked(ctx: LifecycleContext, key: str, grace_s: float, emit: E
 
 async def _stop_sandbox(ctx: LifecycleContext, key: str, grace_s: float) -> str:
     """Stop whatever runs under the agent's name; the name."""
-    name = sandbox_name(ctx, ctx.registry.require(key))
+    entry = ctx.registry.require(key)
+    require_same_runtime(ctx, entry)
+    name = sandbox_name(ctx, entry)
     sandbox = await ctx.runtime.inspect(name)
     if sandbox is not None and sandbox.state is SandboxState.RUNNING:
         await ctx.runtime.stop(name, grace_s=grace_s)

@@ -20,10 +20,10 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.journal import JournalFile, agent_lock, is_locked
 from ploinky.lifecycle.launching import full_environment, is_launched
 from ploinky.lifecycle.options import usual_options
-from ploinky.lifecycle.planner import resolve_agent, socket_folder
+from ploinky.lifecycle.planner import require_same_runtime, resolve_agent, socket_folder
 from ploinky.lifecycle.probes import Asking, liveness_check, readiness_check
 from ploinky.lifecycle.pulse import RESTART_PATIENCE, Attempts, Patience
-from ploinky.lifecycle.records import change_entry, move
+from ploinky.lifecycle.records import change_entry, move, without_sandbox
 from ploinky.lifecycle.recovery import recover
 from ploinky.lifecycle.starting import start
 from ploinky.lifecycle.status import AgentStatus, Health, status_of
@@ -91,6 +91,7 @@ class Watcher:
             self._say_busy()
             return _BUSY_PAUSE_S
         await self._ask_anew()
+        require_same_runtime(self._ctx, self._entry)
         if JournalFile(self._ctx.layout, self._key).read() is not None:
             await self._finish_off()
             return 0.0
@@ -119,6 +120,8 @@ class Watcher:
             vanished = self._sandbox is None
             state = AgentState.ENABLED if vanished else AgentState.STOPPED
             reason = "its sandbox vanished" if vanished else "its sandbox ended"
+            if vanished:
+                await change_entry(self._ctx, self._key, without_sandbox)
             self._entry = await move(self._ctx, self._key, state, reason)
         self._status = status_of(self._entry, self._sandbox, self._ctx.runtime.kind)
         self._publish(self._status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,7 +10,7 @@ import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.emitting import Emit, as_events
+from ploinky.lifecycle.emitting import Emit, Events, as_events
 from ploinky.lifecycle.failures import dependency_failed
 from ploinky.lifecycle.options import STOP_GRACE_S, StartOptions, usual_options
 from ploinky.lifecycle.planner import effective_config
@@ -18,7 +18,7 @@ from ploinky.lifecycle.records import move
 from ploinky.lifecycle.starting import start
 from ploinky.lifecycle.stopping import remove, stop
 from ploinky.manifest.graph import Edge, plan_waves
-from ploinky.wire.events import Event, Failure
+from ploinky.wire.events import Failure
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.states import AgentState
 
@@ -36,9 +36,7 @@ def start_waves(ctx: LifecycleContext, keys: Collection[str]) -> tuple[tuple[str
     return plan_waves(_graph(ctx, keys))
 
 
-def start_agents(
-    ctx: LifecycleContext, keys: Collection[str], options: StartOptions | None = None
-) -> AsyncIterator[Event]:
+def start_agents(ctx: LifecycleContext, keys: Collection[str], options: StartOptions | None = None) -> Events:
     """Start agents and their dependencies; a Failure is yielded per failed agent, the rest goes on.
 
     Raises:
@@ -48,9 +46,7 @@ def start_agents(
     return as_events(partial(_start_all, ctx, tuple(keys), options or usual_options(ctx.settings)))
 
 
-def stop_agents(
-    ctx: LifecycleContext, keys: Collection[str], *, grace_s: float = STOP_GRACE_S
-) -> AsyncIterator[Event]:
+def stop_agents(ctx: LifecycleContext, keys: Collection[str], *, grace_s: float = STOP_GRACE_S) -> Events:
     """Stop agents, those that others need last.
 
     Raises:
@@ -60,9 +56,7 @@ def stop_agents(
     return as_events(partial(_backwards, ctx, tuple(keys), verb))
 
 
-def remove_agents(
-    ctx: LifecycleContext, keys: Collection[str], *, grace_s: float = STOP_GRACE_S
-) -> AsyncIterator[Event]:
+def remove_agents(ctx: LifecycleContext, keys: Collection[str], *, grace_s: float = STOP_GRACE_S) -> Events:
     """Stop agents and remove their sandboxes; they stay enabled.
 
     Raises:
