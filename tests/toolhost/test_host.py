@@ -312,21 +312,29 @@ async def test_a_kept_program_answers_many_calls_and_is_started_again_after_its_
 
 async def test_calls_of_a_kept_program_take_turns() -> None:
     async with agent() as made:
-        made.configure({"name": "cat", "command": "/bin/cat", "mode": "persistent"})
-        answers: list[tuple[int, int]] = []
+        number_of = "n=${line##*'\"n\":'}; n=${n%%\\}*}"
+        work = 'echo "{\\"progress\\": $n}" >&2; sleep 0.02; echo "$line"'
+        made.configure(
+            made.tool("kept", f"while IFS= read -r line; do {number_of}; {work}; done", mode="persistent")
+        )
+        answers: list[tuple[int, int, list[float]]] = []
         async with await Channel.connect(made.socket_path) as channel:
             host = _host(made, channel)
 
             async def ask(number: int) -> None:
-                result = await host.call("cat", {"n": number}, META)
-                answers.append((number, json.loads(result.text)["input"]["n"]))
+                seen: list[float] = []
+
+                async def on_progress(progress: Progress) -> None:
+                    seen.append(progress.progress)
+
+                result = await host.call("kept", {"n": number}, META, on_progress)
+                answers.append((number, json.loads(result.text)["input"]["n"], seen))
 
             async with anyio.create_task_group() as tasks:
-                for number in range(20):
+                for number in range(8):
                     tasks.start_soon(ask, number)
             await host.close()
-        assert len(answers) == 20
-        assert all(asked == answered for asked, answered in answers)
+        assert sorted(answers) == [(number, number, [number]) for number in range(8)]
 
 
 async def test_a_cancelled_call_does_not_leave_its_answer_to_the_next() -> None:
