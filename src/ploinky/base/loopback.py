@@ -45,14 +45,14 @@ class Exchange:
             self._socket = socket.create_connection((host, port), timeout=5.0)
         except OSError as error:
             raise PloinkyError("CONNECT_FAILED", f"Nothing answers on {host}:{port}.") from error
+        self._socket.settimeout(request.timeout_s)
+        self._stream: BinaryIO = self._socket.makefile("rb")
         try:
-            self._socket.settimeout(request.timeout_s)
-            self._stream: BinaryIO = self._socket.makefile("rb")
             self._send(host, port, request)
             self.status = self._read_status()
             self.headers = self._read_headers()
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def __enter__(self) -> Exchange:
@@ -67,6 +67,7 @@ class Exchange:
         """End the exchange; a read that waits in another thread ends too."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._stream.close()
         self._socket.close()
 
     def read(self) -> bytes:
@@ -78,7 +79,7 @@ class Exchange:
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             yield from self._chunks()
         elif "content-length" in self.headers:
-            left = int(self.headers["content-length"])
+            left = self._size(self.headers["content-length"], 10)
             while left:
                 piece = self._some(min(left, _MAX_LINE))
                 if not piece:
@@ -88,16 +89,6 @@ class Exchange:
         elif self.status not in (204, 304):
             while piece := self._some(_MAX_LINE):
                 yield piece
-
-    def lines(self) -> Iterator[bytes]:
-        """The body line by line, as they arrive, without their ends; a last line may lack one."""
-        rest = b""
-        for piece in self.pieces():
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                yield line.removesuffix(b"\r")
-        if rest:
-            yield rest
 
     def _send(self, host: str, port: int, request: Request) -> None:
         head = [f"{request.method} {request.path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close"]
@@ -128,7 +119,7 @@ class Exchange:
 
     def _chunks(self) -> Iterator[bytes]:
         while True:
-            size = int(self._line().split(b";")[0] or b"0", 16)
+            size = self._size(self._line().split(b";")[0].decode("latin-1"), 16)
             if size == 0:
                 return
             left = size
@@ -139,6 +130,15 @@ class Exchange:
                 left -= len(piece)
                 yield piece
             self._line()
+
+    def _size(self, text: str, base: int) -> int:
+        try:
+            size = int(text, base)
+        except ValueError as error:
+            raise self._broken("has no sensible length") from error
+        if size < 0:
+            raise self._broken("has no sensible length")
+        return size
 
     def _line(self) -> bytes:
         line = self._guarded(lambda: self._stream.readline(_MAX_LINE))

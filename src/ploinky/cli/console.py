@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
+_NARROWEST = 12
+
 
 class Tone(StrEnum):
     """What a piece of text means; the value is its ANSI sequence."""
@@ -76,12 +78,16 @@ class Console:
         self.out.flush()
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
-        """Columns as wide as their widest cell, headers underlined; the last column is not padded."""
+        """Columns as wide as their widest cell, headers underlined; a terminal's last one is cut to fit."""
         cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
         widths = [
             max([len(header), *(len(row[index].text) for row in cells)])
             for index, header in enumerate(headers)
         ]
+        if self.out.isatty():
+            widths[-1] = max(
+                _NARROWEST, min(widths[-1], self.width - sum(widths[:-1]) - 2 * (len(widths) - 1))
+            )
         head = [Cell(header, Tone.BOLD) for header in headers]
         rule = [Cell("─" * len(header), Tone.DIM) for header in headers]
         for row in (head, rule, *cells):
@@ -89,7 +95,11 @@ class Console:
 
     def _row(self, row: Sequence[Cell], widths: Sequence[int]) -> str:
         padded = (
-            self.styled(cell.text, cell.tone) + " " * (width - len(cell.text))
+            self.styled(_cut(cell.text, width), cell.tone) + " " * (width - len(cell.text))
             for cell, width in zip(row, widths, strict=True)
         )
         return "  ".join(padded).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,7 +1,8 @@
 """Events as people read them: steps, output, notices, progress; one row of the table per kind.
 
 On a terminal, what is being done now is one live line that is redrawn; elsewhere only what has ended is
-printed, and progress that lasts longer than a second as plain lines.
+printed, and progress that lasts longer than a second as plain lines. What took no time is told only when
+asked for (``-v``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ploinky.wire.events import (
 )
 
 _QUIET_S = 1.0
+_WORTH_TELLING_S = 0.5
+_PASSING = ("CREATING", "STARTING")
 _STATE_TONES = {"RUNNING": Tone.GOOD, "FAILED": Tone.BAD, "STOPPED": Tone.DIM}
 
 
@@ -58,9 +61,7 @@ class Renderer:
 
     def _step_done(self, event: StepDone) -> None:
         self._live("")
-        if event.skipped is not None and not self._verbosity:
-            return
-        if event.seconds < 0.05 and not self._verbosity:
+        if not self._verbosity and (event.skipped is not None or event.seconds < _WORTH_TELLING_S):
             return
         took = f"{event.seconds:.2f} s" if event.skipped is None else event.skipped
         self._say(f"  {event.agent}: {event.step}/12 {event.name} ({took})", Tone.DIM)
@@ -72,7 +73,7 @@ class Renderer:
             target.write(event.text)
             target.flush()
             return
-        for line in event.text.splitlines():
+        for line in filter(str.strip, event.text.splitlines()):
             self._say(f"  {event.agent} | {line}", Tone.DIM)
 
     def _notice(self, event: Notice) -> None:
@@ -96,8 +97,11 @@ class Renderer:
             self._say(text, Tone.DIM)
 
     def _state(self, event: StateChanged) -> None:
+        if event.state in _PASSING and not self._verbosity:
+            return
         state = self._console.styled(event.state.lower(), _STATE_TONES.get(event.state))
-        reason = f" ({event.reason})" if event.reason else ""
+        plain = event.reason in ("", "ready", event.state.lower())
+        reason = "" if plain else f" ({event.reason})"
         self._say(f"{event.agent}: {state}{reason}")
 
     def _failure(self, event: Failure) -> None:
