@@ -54,7 +54,7 @@ from ploinky.runtimes.protocol import (
     Sandbox,
     SandboxState,
 )
-from ploinky.runtimes.spec import LABEL_WORKSPACE, NetworkMode, RunSpec
+from ploinky.runtimes.spec import LABEL_AGENT, LABEL_WORKSPACE, NetworkMode, RunSpec
 
 if TYPE_CHECKING:
     from aiodocker import Docker
@@ -66,6 +66,7 @@ STOP_MARGIN_S = 10.0
 REJOIN_FIRST_S = 0.1
 REJOIN_LONGEST_S = 5.0
 LIST_WIDTH = 8
+ROOTLESS_REACH = ("podman", "unshare", "--rootless-netns")
 LAST_LINES = 5
 ENDED_HINT = "Is the image made for this machine's processor? See: ploinky doctor"
 NO_LIMITS = (
@@ -296,12 +297,23 @@ class EngineRuntime:
         return Isolation.SEPARATE if wanted is Isolation.PORTS and not bridges_are_ours() else wanted
 
     async def _keep_apart(self, report: ContainerReport) -> None:
-        if await self._isolation() is Isolation.PORTS:
-            workspace = report.config.labels[LABEL_WORKSPACE]
-            network = base_name(workspace, "", Isolation.PORTS)
-            if network in report.network.networks:
-                await anyio.to_thread.run_sync(isolate_ports, network)
-                await close_ways(network)
+        labels, isolation = report.config.labels, await self._isolation()
+        network = base_name(labels[LABEL_WORKSPACE], labels[LABEL_AGENT], isolation)
+        if network not in report.network.networks:
+            return
+        if isolation is Isolation.PORTS:
+            await anyio.to_thread.run_sync(isolate_ports, network)
+        reach = await self._reach()
+        if reach is not None:
+            await close_ways(network, reach)
+
+    async def _reach(self) -> tuple[str, ...] | None:
+        """The words that lead to the engine's bridges; None where they are out of reach, or kept by it."""
+        if self._kind.isolation is Isolation.ENGINE:
+            return None
+        if (await self._api.info()).rootless:
+            return ROOTLESS_REACH
+        return () if bridges_are_ours() else None
 
     async def _report(self, name: str) -> ContainerReport | None:
         try:

@@ -1,8 +1,10 @@
 """The host's bridges of base networks: their ports kept apart, and no way from one to another.
 
-Only where they are ours to set (``bridges_are_ours``). Podman's own ``isolate`` is not enough: netavark
-1.4 takes the jump to all of its isolation rules away as soon as any isolated network goes down. So each
-base bridge gets rules of its own, marked ``ploinky``; they go with its network.
+Only where they can be reached: as root on the host (``bridges_are_ours``), or for a rootless Podman by
+``podman unshare``; ``reach`` holds the words before a command. Podman's own ``isolate`` is not enough:
+netavark 1.4 takes the jump to all of its isolation rules away as soon as any isolated network goes down.
+So each base bridge gets rules of its own, marked ``ploinky``, that go with its network (without root: with
+the namespace that holds all of them).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from ploinky.base.processes import run
@@ -54,31 +57,31 @@ def rule_args(bridge: str) -> list[list[str]]:
     ]
 
 
-async def close_ways(network: str) -> None:
+async def close_ways(network: str, reach: Sequence[str]) -> None:
     """Let nothing pass from a base network to another network of containers. Done once, it stays."""
     bridge = bridge_name(network)
-    if await _rules_of(bridge):
+    if await _rules_of(bridge, reach):
         return
     for rule in rule_args(bridge):
-        await _iptables("-I", *rule)
+        await _iptables(reach, "-I", *rule)
 
 
 async def open_ways(network: str) -> None:
-    """Take back what ``close_ways`` did, for a network that is gone."""
+    """Take back what ``close_ways`` did on the host, for a network that is gone."""
     bridge = bridge_name(network)
-    if await _rules_of(bridge):
+    if bridges_are_ours() and await _rules_of(bridge, ()):
         for rule in rule_args(bridge):
-            await _iptables("-D", *rule)
+            await _iptables((), "-D", *rule)
 
 
-async def _rules_of(bridge: str) -> list[str]:
-    lines = (await _iptables("-S", "FORWARD")).splitlines()
+async def _rules_of(bridge: str, reach: Sequence[str]) -> list[str]:
+    lines = (await _iptables(reach, "-S", "FORWARD")).splitlines()
     return [line for line in lines if f"-i {bridge} " in line and MARK in line]
 
 
-async def _iptables(*words: str) -> str:
+async def _iptables(reach: Sequence[str], *words: str) -> str:
     """Without the program (an engine that uses nftables alone) the engine's own isolation holds."""
     program = shutil.which("iptables", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if program is None:
         return ""
-    return (await run([program, "-w", "5", *words], timeout_s=TIMEOUT_S)).text
+    return (await run([*reach, program, "-w", "5", *words], timeout_s=TIMEOUT_S)).text

@@ -4,7 +4,7 @@
   ours to set (``Isolation.PORTS``), all agents share one, ``ploinky_<workspace>``, and each port of the
   bridge is isolated: it reaches the host, no other port. Docker does the same itself (``Isolation.ENGINE``).
   Elsewhere (rootless Podman: its bridges lie in a namespace of its own) each agent has a base network of
-  its own (``Isolation.SEPARATE``), and what keeps these apart is the engine's ``isolate`` alone.
+  its own (``Isolation.SEPARATE``).
 - A *link* has no way out: one for each pair "agent, agent it enables", one for each name that manifests
   give. Its members reach each other, both ways.
 
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ploinky.runtimes.engine_api import EngineApi, EngineError
-from ploinky.runtimes.engine_bridges import bridge_name, bridges_are_ours, open_ways
+from ploinky.runtimes.engine_bridges import bridge_name, open_ways
 from ploinky.runtimes.engine_config import LABEL_ALIASES, Attachment
 from ploinky.runtimes.engine_models import ContainerReport, ContainerRow, NetworkReport
 from ploinky.runtimes.spec import LABEL_AGENT, LABEL_WORKSPACE, NetworkMode, RunSpec
@@ -172,7 +172,7 @@ class WorkspaceNetworks:
             elif network.name in used:
                 continue
             await self._delete(network.name)
-            if origin is None and bridges_are_ours():
+            if origin is None:
                 await open_ways(network.name)
 
     async def networks(self, workspace: str) -> list[NetworkReport]:
