@@ -79,8 +79,9 @@ def test_a_damaged_record_is_an_error_not_an_absence(store: RecordStore) -> None
     assert refused.value.code == "SANDBOX_RECORD"
 
 
-async def test_what_a_killed_creator_left_is_swept_up(store: RecordStore) -> None:
+def test_what_a_killed_creator_or_remover_left_is_swept_up(store: RecordStore) -> None:
     store.state.mkdir()
+    (store.state / ".gone-n-abc" / "etc").mkdir(parents=True)
     part = store.state / ".part-n-abc"
     part.mkdir()
     (part / "lock").touch()

@@ -22,7 +22,7 @@ from ploinky.runtimes.bubblewrap_args import SandboxFiles, host_name, sandbox_ar
 from ploinky.runtimes.bubblewrap_check import Bwrap, check_bubblewrap, find_bwrap
 from ploinky.runtimes.bubblewrap_host import find_host_system, host_names, made_up_etc
 from ploinky.runtimes.bubblewrap_mounts import check_mounts, make_mount_points, remove_mount_points
-from ploinky.runtimes.bubblewrap_records import Record, RecordStore, Run, SandboxFolder
+from ploinky.runtimes.bubblewrap_records import DAMAGED, Record, RecordStore, Run, SandboxFolder
 from ploinky.runtimes.bubblewrap_watch import RecordWatcher
 from ploinky.runtimes.cgroups import find_cgroup_home, remove_groups
 from ploinky.runtimes.launcher_ready import wait_for_launcher
@@ -30,7 +30,7 @@ from ploinky.runtimes.log_files import begin_log, read_log, since_offset
 from ploinky.runtimes.protocol import RuntimeEvent, RuntimeHealth, Sandbox, SandboxState
 from ploinky.runtimes.sandbox_limits import plan_limits
 from ploinky.runtimes.seccomp import filter_program
-from ploinky.runtimes.spec import NetworkMode, PublishedPort, RunSpec
+from ploinky.runtimes.spec import LABEL_WORKSPACE, NetworkMode, PublishedPort, RunSpec
 
 LABEL_LIMITS = "ploinky.limits"
 _START_TIMEOUT_S = 15.0
@@ -88,12 +88,12 @@ class BubblewrapRuntime:
                 await self._end(folder, grace_s)
 
     async def remove(self, name: str) -> None:
+        self._store.sweep()
         folder = self._store.folder(name)
         async with folder.locked() as there:
             if not there:
                 return
-            await self._end(folder, 0)
-            record = folder.record()
+            record = await self._end_for_good(folder)
             if record is not None:
                 await _empty(record.spec.socket_dir)
                 remove_mount_points(record.made_folders)
@@ -107,9 +107,9 @@ class BubblewrapRuntime:
         found = []
         for name in self._store.names():
             folder = self._store.folder(name)
-            record = folder.record()
-            sandbox = _sandbox(folder) if record and record.spec.workspace == workspace else None
-            if sandbox is not None:
+            await self._end_orphan(folder)
+            sandbox = _sandbox(folder)
+            if sandbox is not None and sandbox.labels[LABEL_WORKSPACE] == workspace:
                 found.append(sandbox)
         return found
 
@@ -198,16 +198,41 @@ class BubblewrapRuntime:
         folder.run_file.unlink(missing_ok=True)
         folder.status_file.unlink(missing_ok=True)
 
+    async def _end_orphan(self, folder: SandboxFolder) -> None:
+        """End a launcher whose starter was killed before it could record the run."""
+        run, child = folder.run(), folder.monitor_status().child()
+        if child is not None and (run is None or run.process != child):
+            with folder.try_locked() as locked:
+                if locked:
+                    await self._undo(folder)
+
+    async def _end_for_good(self, folder: SandboxFolder) -> Record | None:
+        """End a sandbox that is to be removed, even if its files are damaged: then what is known is None."""
+        try:
+            await self._end(folder, 0)
+            return folder.record()
+        except PloinkyError as error:
+            if error.code != DAMAGED:
+                raise
+        await process.end_leftover(folder)
+        await _remove_groups(folder.name, ())
+        return None
+
     async def _end(self, folder: SandboxFolder, grace_s: float) -> None:
         run, record = folder.run(), folder.record()
         if run is not None:
             await process.end(run, grace_s=grace_s, name=folder.name)
         await process.end_leftover(folder)
-        home = find_cgroup_home()
-        groups = {*(run.cgroups if run else ()), *(home.folders(folder.name) if home else ())}
-        await remove_groups(sorted(groups))
+        await _remove_groups(folder.name, run.cgroups if run is not None else ())
         if record is not None:
             await _clear(record.spec.socket_path)
+
+
+async def _remove_groups(name: str, recorded: tuple[Path, ...]) -> None:
+    """Remove control groups that were recorded, and those that a killed starter would have made."""
+    home = find_cgroup_home()
+    groups = {*recorded, *(home.folders(name) if home is not None else ())}
+    await remove_groups(sorted(groups))
 
 
 def write_etc(folder: SandboxFolder, spec: RunSpec) -> SandboxFiles:

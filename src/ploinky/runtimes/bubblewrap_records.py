@@ -31,9 +31,11 @@ from ploinky.base.processes import ProcessId
 from ploinky.runtimes import errors
 from ploinky.runtimes.spec import RunSpec
 
+DAMAGED = "SANDBOX_RECORD"
 _LOCK_POLL_S = 0.005
 _LOCK_TIMEOUT_S = 60.0
 _PARTIAL = ".part-"
+_GONE = ".gone-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -231,15 +233,17 @@ class RecordStore:
 
     def discard(self, folder: SandboxFolder) -> None:
         """Remove a sandbox's folder; its name is free at once."""
-        gone = self.state / f"{_PARTIAL}{folder.name}-{secrets.token_hex(4)}"
+        gone = self.state / f"{_GONE}{folder.name}-{secrets.token_hex(4)}"
         with contextlib.suppress(FileNotFoundError):
             folder.path.rename(gone)
-            shutil.rmtree(gone)
+            shutil.rmtree(gone, ignore_errors=True)  # somebody may be sweeping it up already
 
     def sweep(self) -> None:
         """Remove what creators and removers that were killed left half done."""
         if not self.state.is_dir():
             return
+        for gone in self.state.glob(f"{_GONE}*"):
+            shutil.rmtree(gone, ignore_errors=True)
         for part in self.state.glob(f"{_PARTIAL}*"):
             old = time.time() - _mtime(part) > 5.0
             with SandboxFolder(part).try_locked() as locked:
@@ -285,7 +289,7 @@ def _parsed(path: Path, model: type[_Model]) -> _Model | None:
         return model.model_validate_json(data)
     except ValidationError as error:
         raise PloinkyError(
-            "SANDBOX_RECORD",
+            DAMAGED,
             f"{path} cannot be understood ({error.error_count()} faults).",
             hint="It was written by another version or damaged; remove the sandbox and start again.",
             details={"path": str(path)},
