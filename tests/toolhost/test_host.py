@@ -315,7 +315,11 @@ async def test_calls_of_a_kept_program_take_turns() -> None:
         number_of = "n=${line##*'\"n\":'}; n=${n%%\\}*}"
         work = 'echo "{\\"progress\\": $n}" >&2; sleep 0.02; echo "$line"'
         made.configure(
-            made.tool("kept", f"while IFS= read -r line; do {number_of}; {work}; done", mode="persistent")
+            made.tool(
+                "kept",
+                f"echo start >> starts; while IFS= read -r line; do {number_of}; {work}; done",
+                mode="persistent",
+            )
         )
         answers: list[tuple[int, int, list[float]]] = []
         async with await Channel.connect(made.socket_path) as channel:
@@ -335,6 +339,7 @@ async def test_calls_of_a_kept_program_take_turns() -> None:
                     tasks.start_soon(ask, number)
             await host.close()
         assert sorted(answers) == [(number, number, [number]) for number in range(8)]
+        assert (made.folder / "starts").read_text(encoding="ascii") == "start\n"
 
 
 async def test_a_cancelled_call_does_not_leave_its_answer_to_the_next() -> None:
