@@ -238,10 +238,11 @@ void connection_step(struct connection *c, int64_t now)
 {
     if (c->dead)
         return;
-    if (buffer_size(&c->in) > 0)
+    size_t waiting = buffer_size(&c->in);
+    if (waiting > 0)
         c->backlog = take_frames(c);
-    if (c->backlog)
-        launcher.again = true;
+    if (c->backlog || buffer_size(&c->in) != waiting)
+        launcher.again = true; /* what the frames asked for was not looked at in this round */
     connection_flush(c);
     bool said_goodbye = c->closing && buffer_size(&c->out) == 0;
     if (!c->dead && (said_goodbye || ((c->closing || !c->greeted) && now >= c->close_at)))

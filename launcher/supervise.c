@@ -83,27 +83,6 @@ static void job_start(struct job *job, int64_t now)
     close_fd(&stdio.in);
 }
 
-void supervise_launch(struct request *wanted, struct channel *asker)
-{
-    if (launched) {
-        request_free(wanted);
-        channel_error(asker, E_LAUNCHED, 0, "the agent was launched already");
-        return;
-    }
-    spec = *wanted;
-    launched = true;
-    confirmed = spec.argc == 0;
-    if (spec.backoff_max_ms < SHORTEST_GROWN_PAUSE_MS)
-        spec.backoff_max_ms = SHORTEST_GROWN_PAUSE_MS;
-    if (spec.backoff_first_ms > spec.backoff_max_ms)
-        spec.backoff_first_ms = spec.backoff_max_ms;
-    main_job.argv = spec.argv;
-    sidecar.argv = spec.sidecar;
-    main_job.pause_ms = sidecar.pause_ms = spec.backoff_first_ms;
-    if (!confirmed)
-        job_start(&main_job, now_ms());
-}
-
 /* The main command never ran: back to the state before LAUNCH. */
 static void refuse(void)
 {
@@ -119,11 +98,34 @@ static void refuse(void)
 static void confirm(int64_t now)
 {
     confirmed = true;
-    main_job.state = JOB_RUNNING;
+    main_job.state = spec.argc > 0 ? JOB_RUNNING : JOB_NONE;
     if (spec.sidecarc > 0)
         job_start(&sidecar, now);
     answer(true);
     launcher_state_changed();
+}
+
+void supervise_launch(struct request *wanted, struct channel *asker)
+{
+    if (launched) {
+        request_free(wanted);
+        channel_error(asker, E_LAUNCHED, 0, "the agent was launched already");
+        return;
+    }
+    spec = *wanted;
+    launched = true;
+    confirmed = false;
+    if (spec.backoff_max_ms < SHORTEST_GROWN_PAUSE_MS)
+        spec.backoff_max_ms = SHORTEST_GROWN_PAUSE_MS;
+    if (spec.backoff_first_ms > spec.backoff_max_ms)
+        spec.backoff_first_ms = spec.backoff_max_ms;
+    main_job.argv = spec.argv;
+    sidecar.argv = spec.sidecar;
+    main_job.pause_ms = sidecar.pause_ms = spec.backoff_first_ms;
+    if (spec.argc > 0)
+        job_start(&main_job, now_ms());
+    else
+        confirm(now_ms());
 }
 
 bool supervise_restart(void)
@@ -172,7 +174,9 @@ void supervise_step(int64_t now)
             refuse();
         else if (p->exec_fd < 0 && !p->failed)
             confirm(now);
-        return;
+        if (!confirmed)
+            return;
+        /* It may have ended already, and nothing would wake the loop for that again. */
     }
     answer(true);
     job_step(&main_job, now);
