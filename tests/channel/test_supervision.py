@@ -244,9 +244,7 @@ async def test_a_shutdown_lets_all_end_gracefully(launcher: RunningLauncher, tmp
         script = f"trap 'sleep 0.2; echo main >> {said}; exit 0' TERM; echo up >> {said}; {LOOP}"
         await channel.launch(launch(script))
         program = await channel.spawn(
-            SpawnRequest(
-                ("/bin/sh", "-c", f"trap 'echo program >> {said}; exit' TERM; sleep 60 & echo; wait"), ENV
-            )
+            SpawnRequest(("/bin/sh", "-c", f"trap 'echo program >> {said}; exit' TERM; echo; {LOOP}"), ENV)
         )
         await anext(program)
         await content(said, "up")
