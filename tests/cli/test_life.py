@@ -140,8 +140,10 @@ def test_destroy_leaves_nothing_but_the_data_of_agents(stage: Stage) -> None:
 
 def test_destroy_spares_work_that_exists_nowhere_else(stage: Stage) -> None:
     stage.run("new", "agent", "greeter")
-    assert stage.run("destroy", "--yes", "--json", code=4).lines[-1]["error"]["code"] == "UNSAVED_WORK"
-    assert stage.layout.control.is_dir()
+    kept = stage.run("destroy", "--yes", "--json").lines[-1]["value"]["kept"]
+    assert kept == [".ploinky/repos/local"]
+    assert [path.name for path in stage.layout.control.iterdir()] == ["repos"]
+    assert (stage.layout.repo("local") / "greeter" / "manifest.json").is_file()
     stage.run("destroy", "--yes", "--purge")
     assert list(stage.root.iterdir()) == []
 

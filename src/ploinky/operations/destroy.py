@@ -2,7 +2,7 @@
 
 Removed: the gateway, every sandbox, container and network, the folder of sockets, the links in ``code/`` and
 ``skills/`` and the whole of ``.ploinky`` (repositories, secrets, settings, logs). Kept without ``purge``:
-``agents/`` and ``shared/``. A repository with work that exists nowhere else stops it.
+``agents/`` and ``shared/``, and repositories in ``.ploinky/repos`` with work that exists nowhere else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from ploinky.base.errors import NeedsApprovalError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.operations.platform import Platform
 from ploinky.operations.shutdown import shutdown
@@ -25,29 +24,18 @@ from ploinky.workspace.layout import Layout, runtime_folder
 
 
 async def destroy(platform: Platform, *, purge: bool) -> AsyncIterator[Event]:
-    """End and remove everything.
-
-    Raises:
-        NeedsApprovalError: ``UNSAVED_WORK`` if a repository has changes of its own and ``purge`` is not
-            given; nothing was touched.
-    """
+    """End everything and remove it; the result names what was kept."""
     layout = platform.layout
-    unsaved = await _unsaved(platform)
-    if unsaved and not purge:
-        raise NeedsApprovalError(
-            "UNSAVED_WORK",
-            f"These repositories in .ploinky/repos hold work that is nowhere else: {', '.join(unsaved)}.",
-            hint="Save it, or delete it too: ploinky destroy --yes --purge",
-            details={"repos": ", ".join(unsaved)},
-        )
+    unsaved = [] if purge else await _unsaved(platform)
     async for event in shutdown(platform):
         if not isinstance(event, Result):
             yield event
-    await anyio.to_thread.run_sync(_remove_all, layout, runtime_folder(layout, platform.environ), purge)
+    doomed = _doomed(layout, unsaved, purge=purge)
+    await anyio.to_thread.run_sync(_remove_all, layout, runtime_folder(layout, platform.environ), doomed)
     yield Notice(message=f"Removed the workspace in {layout.root}")
-    kept = [] if purge else [folder.name for folder in (layout.agents, layout.shared) if folder.exists()]
+    kept = [str(path.relative_to(layout.root)) for path in _kept(layout, unsaved) if path.exists()]
     if kept:
-        yield Notice(message=f"Kept: {', '.join(f'{name}/' for name in kept)}")
+        yield Notice(message=f"Kept: {', '.join(kept)}", hint="--purge removes this too.")
     names: list[JsonValue] = [*kept]
     yield Result(value={"workspace": str(layout.root), "kept": names})
 
@@ -58,13 +46,30 @@ async def _unsaved(platform: Platform) -> list[str]:
     return [name for name in repos if await has_unsaved_work(platform.layout.repo(name), environ)]
 
 
-def _remove_all(layout: Layout, sockets: Path, purge: bool) -> None:
+def _kept(layout: Layout, unsaved: list[str]) -> list[Path]:
+    return [layout.agents, layout.shared, *(layout.repo(name) for name in unsaved)]
+
+
+def _doomed(layout: Layout, unsaved: list[str], *, purge: bool) -> list[Path]:
+    """What is removed, whole; around a repository that is kept, everything beside it."""
+    own = [layout.agents, layout.shared] if purge else []
+    if not unsaved:
+        return [layout.control, *own]
+    kept = {layout.repo(name) for name in unsaved} | {layout.repos}
+    return [
+        *own,
+        *(path for path in (*layout.control.iterdir(), *layout.repos.iterdir()) if path not in kept),
+    ]
+
+
+def _remove_all(layout: Layout, sockets: Path, doomed: list[Path]) -> None:
     for folder in (layout.code, layout.skills):
         _remove_links(folder)
-    doomed = [layout.control, sockets, *((layout.agents, layout.shared) if purge else ())]
-    for folder in doomed:
-        if folder.exists():
-            shutil.rmtree(folder)
+    for path in (*doomed, sockets):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     for folder in (layout.code, layout.skills, layout.agents, layout.shared):
         with contextlib.suppress(OSError):
             folder.rmdir()  # only if nothing is in it

@@ -53,7 +53,8 @@ def destroy(invocation: Invocation, yes: bool, purge: bool) -> None:
     """Remove everything that Ploinky made here.
 
     The gateway, containers, networks, sockets, links, and .ploinky with its repositories, secrets and
-    settings. Kept: agents/ and shared/, where agents keep their data, unless --purge is given.
+    settings. Kept unless --purge is given: agents/ and shared/, where agents keep their data, and
+    repositories that hold work which is nowhere else.
     """
     from ploinky.operations.destroy import destroy as operation
 
