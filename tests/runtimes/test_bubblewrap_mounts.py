@@ -62,9 +62,10 @@ def test_a_place_that_was_there_or_is_used_stays(outer: Path) -> None:
     assert sorted(each.name for each in outer.iterdir()) == ["deps", "more"]
 
 
+@pytest.mark.parametrize("where", ["elsewhere", "outer/inside"])
 @pytest.mark.parametrize("link", ["deps", "dir"])
-def test_no_place_is_made_through_a_symlink(outer: Path, link: str) -> None:
-    elsewhere = outer.parent / "elsewhere"
+def test_no_place_is_made_through_a_symlink(outer: Path, link: str, where: str) -> None:
+    elsewhere = outer.parent / where
     elsewhere.mkdir()
     (outer / link).symlink_to(elsewhere)
     target = "/code/deps" if link == "deps" else "/code/dir/deps"

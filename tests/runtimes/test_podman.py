@@ -251,6 +251,18 @@ async def test_the_death_of_the_service_is_told_and_mended(
     assert await text_of(engine.spec("b"), "echo alive") == "alive"
 
 
+async def test_a_call_after_the_service_ended_starts_it_again(
+    engine: EngineUnderTest, runtime: PodmanRuntime
+) -> None:
+    spec = await started(runtime, engine.spec("a"))
+    service = OwnService(engine.folder / "engine", os.environ)
+    before = service.find()
+    assert before is not None
+    assert before.signal(signal.SIGKILL)
+    await runtime.stop(spec.name, grace_s=1)
+    assert service.find() not in (None, before)
+
+
 async def test_commands_share_one_service(engine: EngineUnderTest, runtime: PodmanRuntime) -> None:
     service = OwnService(engine.folder / "engine", os.environ)
     others = [engine.open_runtime() for _ in range(3)]
