@@ -208,6 +208,7 @@ def _run_spec(ctx: LifecycleContext, agent: ResolvedAgent, seen: Seen, image: st
         network=Network(
             NetworkMode(config.network.mode.value),
             aliases=tuple(dict.fromkeys([*aliases, *config.network.aliases])),
+            peers=tuple(dict.fromkeys(ref.key for ref in config.enable)),
         ),
         resources=_resources(ctx, config),
         security=Security(

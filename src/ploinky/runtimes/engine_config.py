@@ -93,7 +93,10 @@ def create_body(
         "Entrypoint": [f"{LAUNCHER_MOUNT}/launcher", "serve", "--socket", f"{SOCKET_MOUNT}/{SOCKET_NAME}"],
         "Cmd": [],
         "Env": [f"{name}={value}" for name, value in spec.env],
-        "Labels": {**spec.labels, LABEL_ALIASES: ",".join((spec.agent, *spec.network.aliases))},
+        "Labels": {
+            **spec.labels,
+            LABEL_ALIASES: ",".join(dict.fromkeys((spec.agent, *spec.network.aliases))),
+        },
         "WorkingDir": _workdir(spec),
         "User": user,
         "StopSignal": "SIGTERM",

@@ -121,7 +121,7 @@ class OwnService:
                 return not service.alive
 
             await wait_until(gone, what="the Podman service to end", timeout_s=timeout_s)
-        for file in (self.socket, self._pid_file, self._log):
+        for file in (self.socket, self._pid_file, self._log, self._folder / "oom"):
             file.unlink(missing_ok=True)
 
     async def _start(self, url: str) -> EngineAddress:
@@ -130,7 +130,9 @@ class OwnService:
             raise runtime_unavailable("podman", "podman is not installed.", hint=INSTALL_HINT)
         await self._end_deaf()
         self.socket.unlink(missing_ok=True)
-        arguments = [program, "system", "service", "--time", str(IDLE_S), url]
+        service_args = [program, "system", "service", "--time", str(IDLE_S), url]
+        # conmon leaves a file "oom" where it was started when a container ran out of memory.
+        arguments = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', str(self._folder), *service_args]
         pid = _spawn_detached(arguments, self._environ, self._log)
         self._children.add(pid)
         service = ProcessId.find(pid)
