@@ -154,6 +154,18 @@ async def test_a_sandbox_started_by_hand_is_launched_and_kept(stage: Stage) -> N
     assert stage.entry("one").desired is Desired.RUNNING
 
 
+async def test_an_agent_that_runs_against_the_registrys_word_is_adopted(stage: Stage) -> None:
+    stage.add("one", {"agent": "sleep 1000"})
+    await start(stage, "one")
+    stopped = stage.entry("one").moved_to(AgentState.STOPPED, "an old file")
+    stage.ctx.registry.put(stopped.model_copy(update={"desired": Desired.STOPPED}))
+    async with watching(stage) as reconciler:
+        await until(reconciler, "one", ready)
+    entry = stage.entry("one")
+    assert (entry.state, entry.desired) == (AgentState.RUNNING, Desired.RUNNING)
+    assert entry.state_reason == "found running"
+
+
 async def test_a_stopped_agent_stays_stopped(stage: Stage) -> None:
     stage.add("one", {"agent": "sleep 1000"})
     await start(stage, "one")

@@ -100,9 +100,11 @@ async def test_several_failures_are_told_together(stage: Stage) -> None:
 
 
 async def test_a_failed_no_wait_agent_does_not_fail_the_one_that_names_it(stage: Stage) -> None:
-    stage.add("top", {"enable": ["broken no-wait"]})
+    stage.add("top", {"enable": ["base", "broken no-wait"]})
+    stage.add("base", {})
     stage.add("broken", {"install": "exit 9"})
     await stage.enable("top")
+    assert start_waves(stage.ctx, ["top"]) == (("base", "broken"), ("top",))
     await start_what_can(stage, ["top"])
     assert stage.entry("top").state is AgentState.RUNNING
 

@@ -22,6 +22,7 @@ from ploinky.wire.events import Failure
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.states import AgentState
 
+_STARTS_PER_CPU = 3  # a start waits more than it works
 _STOPS_AT_ONCE = 8
 Graph = Mapping[str, tuple[Edge, ...]]
 Verb = Callable[[str, Emit], Awaitable[None]]
@@ -94,7 +95,7 @@ class _Outcome:
 async def _start_all(ctx: LifecycleContext, keys: tuple[str, ...], options: StartOptions, emit: Emit) -> None:
     edges = await anyio.to_thread.run_sync(_graph, ctx, keys)
     outcome = _Outcome()
-    limit = anyio.CapacityLimiter(ctx.settings.start.parallel or max(2, ctx.cpus))
+    limit = anyio.CapacityLimiter(ctx.settings.start.parallel or _STARTS_PER_CPU * ctx.cpus)
     for wave in plan_waves(edges):
         async with anyio.create_task_group() as tasks:
             for key in wave:
