@@ -110,16 +110,37 @@ def test_stop_of_one_agent_leaves_the_others_and_the_router(stage: Stage) -> Non
     assert agents(stage)["worker"]["state"] == "RUNNING"
 
 
-def test_restart_takes_up_a_new_profile_and_the_router_stays(stage: Stage) -> None:
+def test_restart_takes_up_a_new_profile_and_the_router_its_place(stage: Stage) -> None:
     stage.run("start", "echo")
     gateway = stage.endpoint
     stage.run("profile", "prod")
     assert stage.run("call", "echo.mood").out == "cheerful\n"
     stage.run("restart", "echo")
-    stage.run("restart", "router")
     assert stage.endpoint.process != gateway.process
     assert stage.endpoint.port == gateway.port
     eventually(lambda: stage.run("call", "echo.mood", code=None).out == "stern\n", "the new mood")
+
+
+def test_the_router_is_restarted_alone(stage: Stage) -> None:
+    stage.run("start", "echo")
+    before = stage.endpoint
+    stage.run("restart", "router")
+    assert stage.endpoint.process != before.process
+    assert stage.endpoint.port == before.port
+    assert stage.run("call", "echo.mood").out == "cheerful\n"
+
+
+def test_a_secret_exported_after_the_gateway_began_reaches_its_tools(stage: Stage) -> None:
+    manifest = stage.layout.repo("crew") / "echo" / "manifest.json"
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    facts["profiles"]["dev"] = {"env": [{"name": "MOOD", "varName": "MOOD_KEY", "required": True}]}
+    manifest.write_text(json.dumps(facts), encoding="utf-8")
+    stage.run("start", "worker")
+    stage.run("start", "echo", environ={"MOOD_KEY": "exported-mood"})
+    assert stage.run("call", "echo.mood").out == "exported-mood\n"
+    stage.run("start", "worker")
+    assert stage.run("call", "echo.mood").out == "exported-mood\n"
+    assert stage.run("start", code=4).err.count("Missing required secrets") == 1
 
 
 def test_another_engine_is_refused_while_sandboxes_exist(stage: Stage) -> None:

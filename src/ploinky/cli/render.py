@@ -30,12 +30,16 @@ _STATE_TONES = {"RUNNING": Tone.GOOD, "FAILED": Tone.BAD, "STOPPED": Tone.DIM}
 
 
 class Renderer:
-    """Shows the events of one operation on ``err``, and the text of programs on ``out``."""
+    """Shows the events of one operation on ``err``, and the text of programs on ``out``.
+
+    ``failures`` holds code and message of every failure that was shown.
+    """
 
     def __init__(self, console: Console, *, verbosity: int = 0) -> None:
         self._console = console
         self._verbosity = verbosity
         self._live_text = ""
+        self.failures: set[tuple[str, str]] = set()
         self._said: dict[str, tuple[float, str]] = {}
         self._table: dict[type[Any], Callable[[Any], None]] = {
             StepStarted: self._step_started,
@@ -105,6 +109,7 @@ class Renderer:
         self._say(f"{event.agent}: {state}{reason}")
 
     def _failure(self, event: Failure) -> None:
+        self.failures.add((event.code, event.message))
         about = f"{event.agent}: " if event.agent else ""
         self._say(f"Failed: {about}{event.message}", Tone.BAD)
         if event.hint:

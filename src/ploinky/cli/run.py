@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import click
+
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.cli.console import Console
@@ -104,6 +106,10 @@ def follow(
 
     try:
         value = run_async(work)
+    except PloinkyError as error:
+        if (error.code, error.message) in renderer.failures:
+            raise click.exceptions.Exit(error.exit_code) from error  # it was told when it happened
+        raise
     finally:
         renderer.finish()
     if invocation.as_json and not stream:

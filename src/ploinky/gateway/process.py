@@ -27,6 +27,7 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.reconcile import Reconciler
 from ploinky.lifecycle.status import AgentStatus
 from ploinky.operations.endpoint import Endpoint, endpoint_file, find_endpoint, write_endpoint
+from ploinky.operations.freshness import basis_of
 from ploinky.operations.routing import Listening, write_routing
 from ploinky.operations.status import agent_facts, status_value
 from ploinky.router.callers import TokenVerifier
@@ -62,6 +63,7 @@ class _Gateway:
         self._broadcast = Broadcast()
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
+        self._basis = basis_of(ctx.layout, ctx.profile.name)
         self._seen: dict[str, tuple[str, str]] | None = None
 
     async def run(self) -> None:
@@ -111,7 +113,7 @@ class _Gateway:
     def _announce(self, port: int) -> None:
         own = ProcessId.find(os.getpid())
         assert own is not None
-        self._endpoint = Endpoint(own, self._listen.host, port)
+        self._endpoint = Endpoint(own, self._listen.host, port, self._basis)
         write_endpoint(self._ctx.layout, self._endpoint)
         self._write_routing()
         _log.info("listening on %s", self._endpoint.url)

@@ -22,11 +22,12 @@ _ASK_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A running gateway."""
+    """A running gateway; ``basis`` is what it stands on (see ``freshness``)."""
 
     process: ProcessId
     host: str
     port: int
+    basis: str = ""
 
     @property
     def url(self) -> str:
@@ -53,6 +54,7 @@ def write_endpoint(layout: Layout, endpoint: Endpoint) -> None:
         "started": endpoint.process.started,
         "host": endpoint.host,
         "port": endpoint.port,
+        "basis": endpoint.basis,
     }
     write_atomic(endpoint_file(layout), json.dumps(facts).encode() + b"\n", mode=0o600)
 
@@ -66,7 +68,7 @@ def find_endpoint(layout: Layout) -> Endpoint | None:
     host, port = facts.get("host"), facts.get("port")
     if not isinstance(host, str) or not isinstance(port, int):
         return None
-    return Endpoint(process, host, port)
+    return Endpoint(process, host, port, str(facts.get("basis", "")))
 
 
 def write_supervisor(layout: Layout, process: ProcessId) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 import anyio
 import anyio.to_thread
@@ -27,6 +28,7 @@ from ploinky.operations.endpoint import (
     gateway_log,
     supervisor_file,
 )
+from ploinky.operations.freshness import environment_of, is_outdated
 from ploinky.operations.gateway_link import find_client
 from ploinky.operations.platform import Platform
 from ploinky.operations.ports import free_port, is_free, port_owner
@@ -81,7 +83,8 @@ def choose_listening(platform: Platform, port: int | None) -> Listening:
 async def launch_gateway(platform: Platform, listening: Listening) -> bool:
     """Start the gateway in the background unless it runs there already; returns once it is asked to.
 
-    A gateway that listens elsewhere is ended first. Whether one was launched.
+    A gateway that listens elsewhere, or is outdated, is ended first. Whether one was launched. It gets what
+    a former one had in its environment and this command has not.
     """
     layout = platform.layout
     lock = FileLock(layout.lock("gateway-launch"), timeout_s=READY_TIMEOUT_S)
@@ -89,13 +92,15 @@ async def launch_gateway(platform: Platform, listening: Listening) -> bool:
     with contextlib.ExitStack() as held:
         held.push(lock)
         running = find_endpoint(layout)
-        if running is not None and (running.host, running.port) == (listening.host, listening.port):
+        there = running is not None and (running.host, running.port) == (listening.host, listening.port)
+        if running is not None and there and not is_outdated(platform, running):
             return False
+        environ = {**(environment_of(running) if running is not None else {}), **platform.environ}
         if running is not None or find_supervisor(layout) is not None:
             if running is None and await _comes_up(layout):
                 return False
             await stop_gateway(layout)
-        await _spawn_supervisor(platform, listening)
+        await _spawn_supervisor(platform, listening, environ)
         write_routing(layout, listening, {})
     return True
 
@@ -159,7 +164,7 @@ async def _comes_up(layout: Layout) -> bool:
     return True
 
 
-async def _spawn_supervisor(platform: Platform, listening: Listening) -> None:
+async def _spawn_supervisor(platform: Platform, listening: Listening, environ: Mapping[str, str]) -> None:
     layout = platform.layout
     layout.logs.mkdir(parents=True, exist_ok=True)
     log = gateway_log(layout)
@@ -171,7 +176,7 @@ async def _spawn_supervisor(platform: Platform, listening: Listening) -> None:
     pid = os.posix_spawn(  # noqa: ASYNC221 (returns at once; a child of asyncio would be killed with it)
         argv[0],
         argv,
-        dict(platform.environ),
+        dict(environ),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),

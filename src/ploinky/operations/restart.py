@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.waves import remove_agents, start_agents, stop_agents
 from ploinky.manifest import AgentRef
+from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import (
     await_gateway,
     choose_listening,
@@ -39,7 +40,7 @@ async def restart(platform: Platform, agent: AgentRef | None) -> AsyncIterator[E
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
             yield event
-    await poke_gateway(platform.layout)
+    await _refresh_gateway(platform)
     yield Result(value={"agents": keys})
 
 
@@ -52,8 +53,17 @@ async def reinstall(platform: Platform, agent: AgentRef) -> AsyncIterator[Event]
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust, recreate=True)):
             yield event
-    await poke_gateway(platform.layout)
+    await _refresh_gateway(platform)
     yield Result(value={"agents": keys})
+
+
+async def _refresh_gateway(platform: Platform) -> None:
+    """Let a running gateway see what changed; one that stands on old settings is launched anew."""
+    if find_endpoint(platform.layout) is None:
+        return
+    if await launch_gateway(platform, choose_listening(platform, None)):
+        await await_gateway(platform.layout)
+    await poke_gateway(platform.layout)
 
 
 def _keys(platform: Platform, agent: AgentRef | None) -> list[str]:
