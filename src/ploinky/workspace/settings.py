@@ -101,7 +101,7 @@ class LimitSettings(_Section):
 
 
 class StartSettings(_Section):
-    """``parallel``: how many agents start at once; None: as many as the machine has cores."""
+    """``parallel``: how many agents start at once; None: by the machine's cores."""
 
     parallel: Annotated[int, Field(gt=0)] | None = None
     hook_timeout_s: Positive = 600.0
