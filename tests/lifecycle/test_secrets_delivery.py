@@ -15,6 +15,7 @@ from ploinky.lifecycle.planner import plan_agent, socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.runtimes.spec import SOCKET_NAME
 from ploinky.secrets.store import DotSecrets
+from ploinky.wire.events import Output
 from tests.lifecycle.stage import Stage, collect
 
 pytestmark = pytest.mark.bubblewrap
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.bubblewrap
 VALUE = "k9-never-seen-outside-4711"
 MANIFEST = {
     "secrets": ["SHOP_PASSPHRASE"],
+    "env": ["SHOP_PASSPHRASE", "COLOUR=blue"],
     "agent": "sh -c 'test \"$SHOP_PASSPHRASE\" && touch $WORKSPACE_PATH/agent-has-it; exec sleep 1000'",
     "install": 'test "$SHOP_PASSPHRASE" && touch "$WORKSPACE_PATH/hook-has-it"',
 }
@@ -70,6 +72,7 @@ async def test_the_secret_is_in_no_file_no_command_line_and_no_record(stage: Sta
     plan = plan_agent(stage.ctx, stage.entry("shop"))
     assert VALUE not in repr(plan.spec)
     assert stage.entry("shop").profile_config.secrets_loaded == ("SHOP_PASSPHRASE",)
+    assert stage.entry("shop").profile_config.env == {"COLOUR": "blue"}
     async with open_channel(plan.spec.socket_path) as channel:
         own = await channel.read_file("/proc/1/environ", 100_000)
     assert own is not None
@@ -96,6 +99,13 @@ async def test_each_agent_gets_a_token_of_its_own(stage: Stage) -> None:
         assert caller is not None
         callers.append(caller.agent)
     assert callers == ["one", "two"]
+
+
+async def test_an_agents_token_is_masked_in_what_hooks_print(stage: Stage) -> None:
+    stage.add("one", {"install": 'echo "token: $PLOINKY_AGENT_TOKEN"'})
+    await stage.enable("one")
+    events = await collect(start_agent(stage.ctx, "one"))
+    assert [event.text for event in events if isinstance(event, Output)] == ["token: [redacted]\n"]
 
 
 async def test_a_secret_that_changed_is_given_at_the_next_launch(stage: Stage) -> None:
