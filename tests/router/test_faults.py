@@ -156,6 +156,18 @@ async def test_a_broken_configuration_keeps_the_last_good_one_and_is_reported() 
         assert [tool.name for tool in await stand.client().list_tools()] == ["mended", "other"]
 
 
+async def test_a_pipe_in_place_of_a_configuration_holds_nothing_up() -> None:
+    async with open_stand("alpha", "beta") as stand:
+        alpha, beta = stand.agents["alpha"], stand.agents["beta"]
+        os.mkfifo(alpha.config_file)
+        beta.configure(beta.tool("hello", HELLO))
+        with anyio.fail_after(10):
+            await stand.look()
+            assert [tool.name for tool in await stand.client().list_tools()] == ["hello"]
+        assert stand.router is not None
+        assert "regular file" in stand.router.problems()["alpha"]
+
+
 async def test_a_configuration_that_only_the_sandbox_sees_is_read_through_the_launcher() -> None:
     async with open_stand("alpha") as stand:
         alpha = stand.agents["alpha"]

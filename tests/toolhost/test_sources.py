@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from ploinky.toolhost.sources import ConfigSource, Mount, config_sources, stat_stamp
+import pytest
+
+from ploinky.base.errors import PloinkyError
+from ploinky.toolhost.sources import (
+    MAX_CONFIG_BYTES,
+    ConfigSource,
+    Mount,
+    config_sources,
+    read_host_file,
+    stat_stamp,
+)
 
 
 def test_places_are_tried_in_the_order_of_the_specification(tmp_path: Path) -> None:
@@ -63,3 +74,18 @@ def test_a_stamp_tells_versions_apart_and_a_missing_file(tmp_path: Path) -> None
     file.write_text("{ }", encoding="utf-8")
     assert first is not None
     assert first != stat_stamp(source, file)
+
+
+def test_a_pipe_a_folder_a_link_or_a_giant_is_refused_without_waiting(tmp_path: Path) -> None:
+    pipe, folder, giant, link = (tmp_path / name for name in ("pipe", "folder", "giant", "link"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    with giant.open("wb") as stream:
+        stream.truncate(MAX_CONFIG_BYTES + 1)
+    link.symlink_to("giant")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for path in (pipe, folder, giant, link, tmp_path / "missing"):
+        with pytest.raises(PloinkyError) as seen:
+            read_host_file(path)
+        assert seen.value.code == "MCP_CONFIG_UNREADABLE"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

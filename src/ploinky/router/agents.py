@@ -10,16 +10,22 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.files import read_bytes
 from ploinky.channel.client import Channel
 from ploinky.router.routes import AgentRoute
 from ploinky.toolhost.config import ToolConfig, parse_mcp_config
 from ploinky.toolhost.host import ToolHost, ToolPlace
-from ploinky.toolhost.sources import MAX_CONFIG_BYTES, ConfigSource, Stamp, stat_stamp
+from ploinky.toolhost.sources import (
+    MAX_CONFIG_BYTES,
+    ConfigSource,
+    Stamp,
+    read_host_file,
+    stat_stamp,
+)
 
 logger = logging.getLogger(__name__)
 _REMOTE_EVERY_S = 5.0
@@ -27,10 +33,13 @@ _REMOTE_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class _Found:
-    """A configuration file: its stamp, and its bytes if they had to be read to know."""
+    """A configuration file: its stamp, and where it lies on the host or what it holds."""
 
     stamp: Stamp
-    data: bytes
+    content: Path | bytes
+
+    def read(self) -> bytes:
+        return self.content if isinstance(self.content, bytes) else read_host_file(self.content)
 
 
 class AgentLink:
@@ -93,7 +102,7 @@ class AgentLink:
                 return await self._accept(None, ToolConfig())
             if found.stamp == self._stamp:
                 return False
-            config = parse_mcp_config(found.data or _read(self.route, found.stamp), source=found.stamp.path)
+            config = parse_mcp_config(found.read(), source=found.stamp.path)
         except PloinkyError as error:
             if self.problem != error.message:
                 logger.warning("agent %s: %s", self.route.key, error.message)
@@ -130,7 +139,7 @@ class AgentLink:
             if host is not None:
                 stamp = stat_stamp(source, host)
                 if stamp is not None:
-                    return _Found(stamp, b"")
+                    return _Found(stamp, host)
                 continue
             if ask:
                 self._remote_seen[source.inside] = await self._read_remote(source)
@@ -144,17 +153,8 @@ class AgentLink:
         file = await channel.read_file(source.inside, MAX_CONFIG_BYTES)
         if file is None:
             return None
-        return _Found(Stamp(source.inside, file.mtime_ns, file.size), file.data)
-
-
-def _read(route: AgentRoute, stamp: Stamp) -> bytes:
-    for source in route.config_sources:
-        host = source.host_path() if source.inside == stamp.path else None
-        if host is None:
-            continue
-        if stamp.size > MAX_CONFIG_BYTES:
+        if file.truncated:
             raise PloinkyError(
-                "MCP_CONFIG_TOO_LARGE", f"{stamp.path} has more than {MAX_CONFIG_BYTES} bytes."
+                "MCP_CONFIG_UNREADABLE", f"{source.inside} has more than {MAX_CONFIG_BYTES} bytes."
             )
-        return read_bytes(host) or b""
-    return b""
+        return _Found(Stamp(source.inside, file.mtime_ns, file.size), file.data)

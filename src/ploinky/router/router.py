@@ -109,8 +109,11 @@ class Router:
 
             async def refresh(link: AgentLink) -> None:
                 nonlocal changed
-                with anyio.move_on_after(self.settings.agent_deadline_s):
-                    changed = await link.refresh() or changed
+                try:
+                    with anyio.move_on_after(self.settings.agent_deadline_s):
+                        changed = await link.refresh() or changed
+                except Exception:  # one agent's surprise is not the others' end
+                    logger.exception("agent %s could not be looked at", link.route.key)
 
             for link in self._links.values():
                 group.start_soon(refresh, link)

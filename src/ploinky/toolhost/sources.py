@@ -8,11 +8,12 @@ sandbox it means another file.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ploinky.base.errors import UsageError
+from ploinky.base.errors import PloinkyError, UsageError
 from ploinky.base.files import safe_join
 
 MAX_CONFIG_BYTES = 1024 * 1024
@@ -72,12 +73,48 @@ def config_sources(
 
 
 def stat_stamp(source: ConfigSource, host: Path) -> Stamp | None:
-    """The stamp of the file on the host, or None if there is none."""
+    """The stamp of the file on the host, or None if there is none.
+
+    Raises:
+        PloinkyError: ``MCP_CONFIG_UNREADABLE`` if that cannot be told.
+    """
     try:
         facts = host.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unreadable(host, error.strerror or str(error)) from error
     return Stamp(source.inside, facts.st_mtime_ns, facts.st_size)
+
+
+def read_host_file(path: Path) -> bytes:
+    """The configuration at ``path``, which an agent may have put there: only a regular file, within bounds.
+
+    Nothing that an agent can make of the path, a pipe say, keeps the reader waiting.
+
+    Raises:
+        PloinkyError: ``MCP_CONFIG_UNREADABLE``.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _unreadable(path, "it is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_CONFIG_BYTES:
+        raise _unreadable(path, f"it has more than {MAX_CONFIG_BYTES} bytes")
+    return data
+
+
+def _unreadable(path: Path, reason: str) -> PloinkyError:
+    return PloinkyError("MCP_CONFIG_UNREADABLE", f"{path} cannot be read: {reason}.")
 
 
 def _mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
