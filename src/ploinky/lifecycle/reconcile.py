@@ -88,6 +88,7 @@ class Reconciler:
         watcher = Watcher(self._ctx, entry, self._publish, patience=self._patience)
         scope = anyio.CancelScope()
         self._watchers[entry.key] = (watcher, scope)
+        self._publish(watcher.status)
         tasks.start_soon(self._run_watcher, entry.key, watcher, scope)
 
     async def _run_watcher(self, key: str, watcher: Watcher, scope: anyio.CancelScope) -> None:

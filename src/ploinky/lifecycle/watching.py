@@ -66,6 +66,11 @@ class Watcher:
         self._last_failure = ""
         self._status = status_of(entry, None, ctx.runtime.kind)
 
+    @property
+    def status(self) -> AgentStatus:
+        """What is known by now; not ready until the agent was asked."""
+        return self._status
+
     def see(self, entry: RegistryEntry, sandbox: Sandbox | None) -> None:
         """Take notice of what the registry and the engine say; the watcher wakes if it is news."""
         if (entry, sandbox) != (self._entry, self._sandbox):
