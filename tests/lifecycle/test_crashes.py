@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -88,7 +89,7 @@ async def test_a_start_killed_at_a_step_is_done_by_the_next_one(stage: Stage, st
 
 @pytest.mark.parametrize("step", sorted(HOOK_STEPS))
 async def test_what_a_hook_of_a_killed_start_left_running_is_ended(stage: Stage, step: int) -> None:
-    seconds = str(70_000 + step)
+    seconds = f"7{step:02}{os.getpid()}"
     hooks = {HOOK_STEPS[step]: f"scripts/linger.sh {seconds}"}
     stage.add("left", hooks, {"scripts/linger.sh": LINGERS})
     await stage.enable("left")
