@@ -17,7 +17,14 @@ values = st.recursive(
 
 
 def test_texts_numbers_and_truth_values_have_variables_and_nothing_else_has() -> None:
-    arguments: JsonObject = {"text": "a b", "max-lines": 3, "Deep": True, "ratio": 0.5, "list": [1], "none": None}
+    arguments: JsonObject = {
+        "text": "a b",
+        "max-lines": 3,
+        "Deep": True,
+        "ratio": 0.5,
+        "list": [1],
+        "none": None,
+    }
     assert argument_variables(arguments) == {
         "INPUT_TEXT": "a b",
         "INPUT_MAX_LINES": "3",

@@ -86,11 +86,17 @@ class EngineKind:
 
 
 class EngineRuntime:
-    """``Runtime`` over one engine; see the protocol for every call's contract."""
+    """``Runtime`` over one engine; see the protocol for every call's contract.
 
-    def __init__(self, api: EngineApi, kind: EngineKind) -> None:
+    ``seccomp`` gives the profile to use instead of the engine's own; None leaves that in force.
+    """
+
+    def __init__(
+        self, api: EngineApi, kind: EngineKind, *, seccomp: Callable[[], Path | None] = lambda: None
+    ) -> None:
         self._api = api
         self._kind = kind
+        self._seccomp = seccomp
         self._networks = WorkspaceNetworks(api, kind.networks)
 
     @property
@@ -289,7 +295,9 @@ class EngineRuntime:
 
     async def _facts(self) -> Facts:
         info = await self._api.info()
-        return Facts(rootless=info.rootless, limits=info.limits, selinux=info.selinux)
+        return Facts(
+            rootless=info.rootless, limits=info.limits, selinux=info.selinux, seccomp=self._seccomp()
+        )
 
     async def _isolation(self) -> Isolation:
         info = await self._api.info()

@@ -48,11 +48,15 @@ class Traits:
 
 @dataclass(frozen=True)
 class Facts:
-    """What ``/info`` said: whether limits hold, whether SELinux labels would hide the mounts."""
+    """What ``/info`` said: whether limits hold, whether SELinux labels would hide the mounts.
+
+    ``seccomp`` is the profile to use instead of the engine's own, if there is one.
+    """
 
     rootless: bool
     limits: bool
     selinux: bool
+    seccomp: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ def _rights(spec: RunSpec, facts: Facts) -> JsonObject:
     options = ["no-new-privileges"]
     if facts.selinux:
         options.append("label=disable")  # relabelling a person's own folders would be worse
+    if facts.seccomp is not None and not spec.security.capabilities:
+        options.append(f"seccomp={facts.seccomp}")
     return {
         "Privileged": False,
         "CapDrop": ["ALL"],

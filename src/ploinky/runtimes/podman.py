@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ploinky.runtimes.engine import EngineKind, EngineRuntime
 from ploinky.runtimes.engine_api import EngineApi
 from ploinky.runtimes.engine_config import Traits
 from ploinky.runtimes.engine_network import Isolation, NetworkOptions
+from ploinky.runtimes.engine_seccomp import tightened_profile
 from ploinky.runtimes.podman_service import PodmanEndpoint
 
 PODMAN = EngineKind(
@@ -24,4 +26,8 @@ class PodmanRuntime(EngineRuntime):
     """``folder`` is private to the user and has a short path; all workspaces share the service in it."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        super().__init__(EngineApi(PodmanEndpoint(folder, environ)), PODMAN)
+        super().__init__(
+            EngineApi(PodmanEndpoint(folder, environ)),
+            PODMAN,
+            seccomp=functools.partial(tightened_profile, folder),
+        )

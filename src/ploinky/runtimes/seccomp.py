@@ -17,7 +17,7 @@ _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45,
 _NUMBER, _ARCH, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _X32_BIT = 0x40000000
 
-_NEW_NAMESPACES = 0x7E020000  # CLONE_NEW* as far as clone(2) knows them
+NEW_NAMESPACES = 0x7E020000  # CLONE_NEW* as far as clone(2) knows them
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 _REFUSED: tuple[tuple[str, int | None, int | None], ...] = (
@@ -84,6 +84,11 @@ _MACHINES = {
 }
 
 
+def refused_calls() -> tuple[str, ...]:
+    """The names of the calls that no agent may make."""
+    return tuple(name for name, _, _ in _REFUSED)
+
+
 def filter_program(machine: str) -> bytes | None:
     """The filter for a machine (as ``uname -m`` names it), or None where the numbers are not known."""
     known = _MACHINES.get(machine)
@@ -108,7 +113,7 @@ def filter_program(machine: str) -> bytes | None:
     program += [
         _op(_JUMP_EQUAL, known.clone, 0, 4),
         _op(_LOAD, _FIRST_ARGUMENT),
-        _op(_JUMP_SET, _NEW_NAMESPACES, 0, 1),
+        _op(_JUMP_SET, NEW_NAMESPACES, 0, 1),
         _op(_RETURN, refused),
         _op(_RETURN, _ALLOW),
         _op(_JUMP_EQUAL, known.ioctl, 0, 4),
