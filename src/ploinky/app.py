@@ -16,6 +16,7 @@ from pathlib import Path
 
 import anyio
 
+from ploinky.base.errors import PloinkyError
 from ploinky.base.redaction import RedactingFilter, Redactor
 from ploinky.channel.binary import launcher_folder
 from ploinky.lifecycle.context import LifecycleContext, RouterAddress
@@ -36,6 +37,7 @@ from ploinky.workspace.registry import Registry
 from ploinky.workspace.settings import Settings, load_settings
 from ploinky.workspace.structure import init_workspace
 
+_log = logging.getLogger(__name__)
 ENGINE_VARIABLE = "PLOINKY_RUNTIME"
 _CLOSE_TIMEOUT_S = 5.0
 _LOOPBACK = "127.0.0.1"
@@ -94,7 +96,13 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
     async with platform.open_lifecycle() as ctx:
         remember_engine(ctx.layout, ctx.runtime.kind)
         verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer)
-        await run_gateway(ctx, verifier, Listen(bind_host(platform), port))
+        try:
+            await run_gateway(ctx, verifier, Listen(bind_host(platform), port))
+        except PloinkyError:
+            raise
+        except Exception:
+            _log.exception("the gateway failed")  # nobody looks on when it runs in the background
+            raise
 
 
 def owner_token(platform: Platform, *, rotate: bool = False) -> str:

@@ -142,6 +142,23 @@ def test_an_agent_that_dies_is_seen_and_brought_back(stage: Stage) -> None:
     assert uptime_pid(stage) == born
 
 
+def test_an_agent_that_is_not_ready_leaves_the_tools_and_comes_back(stage: Stage) -> None:
+    stage.run("enable", "agent", "moody")
+    ready = stage.root / "agents" / "moody" / "ready"
+    ready.touch()
+    stage.run("start", "moody")
+
+    def tools() -> list[str]:
+        return [row["name"] for row in stage.run("tools", "--json").json]
+
+    eventually(lambda: tools() == ["sulk"], "the tool")
+    ready.unlink()
+    eventually(lambda: tools() == [], "the tool to go")
+    assert stage.run("status", "--json").json["agents"][0]["ready"] is False
+    ready.touch()
+    eventually(lambda: tools() == ["sulk"], "the tool to come back")
+
+
 def test_status_asks_a_running_gateway_without_heavy_imports(town: Stage) -> None:
     program = (
         "import atexit, sys\n"

@@ -279,6 +279,20 @@ def test_mcp_stdio_bridges_a_client(town: Stage) -> None:
     assert answers[2]["content"][0]["text"].strip() == "cheerful"
 
 
+def test_a_start_interrupted_in_an_install_leaves_nothing_running(stage: Stage) -> None:
+    with stage.running("start", "slow", "--json") as start:
+        assert start.stdout is not None
+        while "installing" not in start.stdout.readline():
+            pass
+        assert stage.gateway_processes != []
+        start.send_signal(signal.SIGINT)
+        assert start.wait(30) == 130
+    assert stage.gateway_processes == []
+    assert agents(stage)["slow"]["state"] in ("FAILED", "STOPPED", "ENABLED")
+    stage.run("shutdown")
+    assert stage.leftovers() == []
+
+
 def test_an_interrupted_start_leaves_a_state_from_which_the_next_one_goes_on(stage: Stage) -> None:
     with stage.running("start", "team", "--json") as start:
         assert start.stdout is not None
