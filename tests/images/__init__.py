@@ -35,15 +35,25 @@ class UnmadeImageError(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image holds besides busybox: Debian packages, and further names for programs."""
+    """What an image holds besides busybox: Debian packages, folders of this machine as they are (a tool that
+    was updated past its package), and further names for programs."""
 
     packages: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    trees: tuple[Path, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
 
 
-PYTHON = Recipe(packages=("python3", "ca-certificates"), names=(("usr/bin/python", "python3"),))
-NODE = Recipe(packages=("nodejs", "ca-certificates"), without=("python3-minimal", "python3"))
+NPM = Path("/usr/lib/node_modules/npm")
+PYTHON = Recipe(
+    packages=("python3", "python3-venv", "ca-certificates"), names=(("usr/bin/python", "python3"),)
+)
+NODE = Recipe(
+    packages=("nodejs", "ca-certificates"),
+    without=("python3-minimal", "python3"),
+    trees=(NPM,),
+    names=(("usr/bin/npm", f"../..{NPM}/bin/npm-cli.js"), ("usr/bin/npx", f"../..{NPM}/bin/npx-cli.js")),
+)
 GIT = Recipe(packages=("git",), without=("perl", "liberror-perl"))
 RECIPES = {
     "busybox:stable": Recipe(),
@@ -93,7 +103,7 @@ def _archive(recipe: Recipe) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         taken = _skeleton(archive, merged=bool(recipe.packages))
-        for file in files_of(recipe.packages, without=recipe.without):
+        for file in _files(recipe):
             name = _inside(file)
             if len(file.parts) > 2 and name not in taken:
                 taken.add(name)
@@ -103,6 +113,12 @@ def _archive(recipe: Recipe) -> bytes:
                 taken.add(name)
                 _link(archive, name, target)
     return buffer.getvalue()
+
+
+def _files(recipe: Recipe) -> Iterator[Path]:
+    yield from files_of(recipe.packages, without=recipe.without)
+    for tree in recipe.trees:
+        yield from (file for file in sorted(tree.rglob("*")) if file.is_symlink() or file.is_file())
 
 
 def _skeleton(archive: tarfile.TarFile, *, merged: bool) -> set[str]:
