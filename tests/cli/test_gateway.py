@@ -110,8 +110,11 @@ def test_a_gateway_without_its_supervisor_is_stopped_too(stage: Stage) -> None:
     supervisor.signal(signal.SIGKILL)
     eventually(lambda: not supervisor.alive, "the supervisor to be gone")
     assert stage.run("call", "echo.mood").out == "cheerful\n"
+    gateway = stage.endpoint.process
     stage.run("stop")
-    assert stage.gateway_processes == []
+    assert not gateway.alive
+    stage.run("shutdown")
+    assert stage.leftovers() == []
 
 
 def test_serve_runs_in_the_foreground_until_interrupted(stage: Stage) -> None:
