@@ -65,7 +65,7 @@ class RouteFeed:
 
     def _plan(self, status: AgentStatus, socket_path: Path, instance: str) -> AgentRoute:
         entry = self._ctx.registry.require(status.key)
-        plan = plan_agent(self._ctx, entry)
+        plan = plan_agent(self._ctx.as_last_started(entry), entry)
         mounts = [Mount(mount.target, mount.source) for mount in plan.spec.mounts]
         values = plan.environment.values
         return AgentRoute(

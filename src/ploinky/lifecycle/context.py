@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ploinky.repos.store import RepoStore
 from ploinky.runtimes.protocol import Runtime
 from ploinky.secrets.tokens import TokenSigner
 from ploinky.workspace.layout import Layout
-from ploinky.workspace.profiles import ActiveProfile
-from ploinky.workspace.registry import Registry
+from ploinky.workspace.profiles import ActiveProfile, ProfileOrigin
+from ploinky.workspace.registry import Registry, RegistryEntry
 from ploinky.workspace.settings import Settings
 
 
@@ -52,3 +52,13 @@ class LifecycleContext:
     router: RouterAddress
     profile: ActiveProfile
     cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def as_last_started(self, entry: RegistryEntry) -> LifecycleContext:
+        """This context under the profile that an agent was last started with.
+
+        Whoever looks after a running agent (its tools, shells, probes, a restart by the gateway) means that
+        profile, not the one that is active by now.
+        """
+        if entry.profile is None:
+            return self
+        return replace(self, profile=ActiveProfile(entry.profile, ProfileOrigin.AGENT))

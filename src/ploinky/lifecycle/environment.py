@@ -14,7 +14,8 @@ from ploinky.runtimes.spec import SOCKET_NAME
 
 
 async def agent_environment(ctx: LifecycleContext, key: str) -> Mapping[str, str]:
-    """All variables of a running agent, secrets resolved now, with a fresh agent token.
+    """All variables of a running agent, secrets resolved now, with a fresh agent token, under the profile
+    that it was started with.
 
     Below them lies what the image itself sets (PATH, HOME), read from the sandbox.
 
@@ -23,6 +24,6 @@ async def agent_environment(ctx: LifecycleContext, key: str) -> Mapping[str, str
         PloinkyError: CHANNEL_UNREACHABLE if it does not run; a manifest's errors.
     """
     entry = ctx.registry.require(key)
-    agent = await anyio.to_thread.run_sync(resolve_agent, ctx, entry)
+    agent = await anyio.to_thread.run_sync(resolve_agent, ctx.as_last_started(entry), entry)
     async with open_channel(socket_folder(ctx, key) / SOCKET_NAME) as channel:
         return await full_environment(channel, agent.environment.values, ctx.layout.work_dir(key).resolve())

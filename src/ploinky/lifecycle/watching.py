@@ -146,7 +146,8 @@ class Watcher:
                 return 0.0
             await anyio.sleep_forever()
         try:
-            await start(self._ctx, self._key, usual_options(self._ctx.settings), _to_nobody)
+            ctx = self._ctx.as_last_started(self._entry)
+            await start(ctx, self._key, usual_options(ctx.settings), _to_nobody)
         except NeedsApprovalError as error:
             self._say(health=Health.STOPPED, ready=False, reason=error.message.splitlines()[0])
             return _IDLE_S
@@ -209,7 +210,9 @@ class Watcher:
 
     async def _watch(self, channel: Channel) -> Verdict | None:
         """Watch until the agent's end, or (None) until the registry or the engine has news."""
-        agent = await anyio.to_thread.run_sync(resolve_agent, self._ctx, self._entry)
+        agent = await anyio.to_thread.run_sync(
+            resolve_agent, self._ctx.as_last_started(self._entry), self._entry
+        )
         work_dir = self._ctx.layout.work_dir(self._key).resolve()
         environment = await full_environment(channel, agent.environment.values, work_dir)
         asking = Asking(agent.location.folder, agent.config.main_port, environment)

@@ -19,12 +19,14 @@ _PROFILE_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
 class ProfileOrigin(StrEnum):
-    """Where the choice comes from; ``MANIFEST``: nobody chose, each manifest's default holds."""
+    """Where the choice comes from; ``MANIFEST``: nobody chose, each manifest's default holds; ``AGENT``: an
+    agent was last started with it."""
 
     FLAG = "flag"
     ENVIRONMENT = "environment"
     FILE = "file"
     MANIFEST = "manifest"
+    AGENT = "agent"
 
 
 @dataclass(frozen=True)
