@@ -2,7 +2,8 @@
 
 ``write_atomic`` replaces a file whole (temporary file, fsync, rename, fsync of the folder); ``FileLock``
 keeps other processes out while a file is read, changed and written; ``safe_join`` admits only paths
-inside a root, symlinks resolved. An unreadable file is an error, never an empty one.
+inside a root, symlinks resolved. An unreadable file is an error, never an empty one. Paths that somebody
+else may write to are read with ``read_inside`` and entered with ``open_folder``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from types import TracebackType
 from ploinky.base.errors import DeadlineError, PloinkyError, UsageError
 
 _LOCK_POLL_S = 0.01
+_MOST_FOREIGN_BYTES = 32 * 1024 * 1024
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -99,6 +102,79 @@ def safe_join(root: Path, *parts: str) -> Path:
             hint="Give a path inside that folder (symlinks count by where they point).",
         )
     return resolved
+
+
+def require_unlinked(path: Path) -> Path:
+    """``path`` itself, an absolute one that leads through no symlink; it need not exist.
+
+    Raises:
+        PloinkyError: ``FOLDER_IS_LINK``.
+    """
+    if os.path.realpath(path) != str(path):
+        raise PloinkyError(
+            "FOLDER_IS_LINK",
+            f"{path} is a link or leads through one.",
+            hint="An agent may have put it there: look where it leads, then put a folder in its place.",
+            details={"path": str(path)},
+        )
+    return path
+
+
+@contextlib.contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    """A descriptor of the folder at the absolute ``path``, reached through no symlink.
+
+    What is done by it is done there, even if somebody moves the path meanwhile.
+
+    Raises:
+        OSError: if it is no folder, or a part of the path is a symlink.
+    """
+    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path.anchor, os.O_PATH | flags)
+    try:
+        for number, part in enumerate(path.parts[1:], start=2):
+            kind = os.O_RDONLY if number == len(path.parts) else os.O_PATH
+            outer, descriptor = descriptor, os.open(part, kind | flags, dir_fd=descriptor)
+            os.close(outer)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_inside(root: Path, path: Path, *, max_bytes: int = _MOST_FOREIGN_BYTES) -> bytes:
+    """The content of the regular file at ``path``, which lies in ``root`` at the moment it is read.
+
+    For files that others wrote: no link leads out, no pipe makes wait, no size exhausts memory.
+
+    Raises:
+        UsageError: ``PATH_ESCAPES`` if a link leads outside.
+        PloinkyError: ``FILE_READ``.
+    """
+    try:
+        held = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            _require_regular_inside(root, path, held)
+            with Path(f"/proc/self/fd/{held}").open("rb") as stream:
+                data = stream.read(max_bytes + 1)
+        finally:
+            os.close(held)
+    except OSError as error:
+        raise _file_error("FILE_READ", "read", path, error) from error
+    if len(data) > max_bytes:
+        raise PloinkyError("FILE_READ", f"Cannot read {path}: it has more than {max_bytes} bytes.")
+    return data
+
+
+def _require_regular_inside(root: Path, path: Path, held: int) -> None:
+    real = Path(f"/proc/self/fd/{held}").readlink()
+    if root.resolve() not in real.parents:
+        raise UsageError(
+            "PATH_ESCAPES",
+            f"{path} leads outside {root}.",
+            hint="Put the file itself there; links count by where they point.",
+        )
+    if not stat.S_ISREG(os.fstat(held).st_mode):
+        raise PloinkyError("FILE_READ", f"Cannot read {path}: it is no regular file.")
 
 
 class FileLock:

@@ -8,14 +8,17 @@ before one begins, so an interrupted install is done over. To add a language: a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import platform
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ploinky.base.files import read_text, write_atomic
+from ploinky.base.errors import UsageError
+from ploinky.base.files import open_folder, read_text, require_unlinked, write_atomic
 from ploinky.lifecycle.node import BASE_NAME, NodePackages, node_packages
 from ploinky.lifecycle.python_deps import PythonPackages, python_packages
 from ploinky.manifest.values import EffectiveConfig
@@ -55,16 +58,22 @@ class Dependencies:
     def begin(self) -> None:
         """Trust nothing that is there: the marker goes, and so do half-installed trees.
 
-        ``node_modules`` itself stays, since a running sandbox has it mounted.
+        ``node_modules`` itself stays, since a running sandbox has it mounted. The agent writes its
+        working folder, so nothing is removed through a link.
+
+        Raises:
+            PloinkyError: FOLDER_IS_LINK.
         """
+        require_unlinked(self.marker.parent)
         self.marker.unlink(missing_ok=True)
         if self.node:
-            _empty(self.work_dir / NODE_FOLDER)
+            _empty(require_unlinked(self.work_dir / NODE_FOLDER))
         if self.python:
-            shutil.rmtree(self.work_dir / VENV_FOLDER, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError), open_folder(self.work_dir) as folder:
+                shutil.rmtree(VENV_FOLDER, ignore_errors=True, dir_fd=folder)
 
     def finish(self) -> None:
-        self.marker.parent.mkdir(parents=True, exist_ok=True)
+        require_unlinked(self.marker.parent).mkdir(parents=True, exist_ok=True)
         write_atomic(self.marker, f"{self.key}\n".encode())
 
     def forget(self) -> None:
@@ -103,9 +112,32 @@ def find_marker(layout: Layout, key: str) -> Path:
 
 
 def code_folder(folder: Path) -> Path:
-    """The agent's code: ``code/`` in its folder, else the folder itself."""
+    """The agent's code: ``code/`` in its folder, else the folder itself.
+
+    Raises:
+        UsageError: PATH_ESCAPES if ``code`` is a link that leads out of the folder.
+    """
     inner = folder / "code"
-    return inner if inner.is_dir() else folder
+    return require_own(folder, inner) if inner.is_dir() else folder
+
+
+def require_own(folder: Path, path: Path) -> Path:
+    """``path``, which lies in an agent's folder wherever links lead.
+
+    The repository's author made the link, or the agent itself if its code is writable.
+
+    Raises:
+        UsageError: PATH_ESCAPES.
+    """
+    base = folder.resolve()
+    real = Path(os.path.realpath(path))
+    if real != base and base not in real.parents:
+        raise UsageError(
+            "PATH_ESCAPES",
+            f"{path} leads outside the agent's folder, to {real}.",
+            hint="A link in an agent's folder must stay inside it.",
+        )
+    return path
 
 
 def _parts(node: NodePackages | None, python: PythonPackages | None) -> dict[str, object]:
@@ -118,10 +150,10 @@ def _parts(node: NodePackages | None, python: PythonPackages | None) -> dict[str
 
 
 def _empty(folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError), open_folder(folder) as descriptor:
+        for entry in list(os.scandir(descriptor)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.name, ignore_errors=True, dir_fd=descriptor)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(entry.name, dir_fd=descriptor)

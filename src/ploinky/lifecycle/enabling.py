@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
-from ploinky.base.files import safe_join
+from ploinky.base.files import require_unlinked, safe_join
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import find_marker
 from ploinky.lifecycle.journal import agent_lock
@@ -70,7 +70,7 @@ async def enable_agent(ctx: LifecycleContext, ref: AgentRef) -> list[RegistryEnt
     ordered.append(closure.entries[ref.key])
     stored = await anyio.to_thread.run_sync(_store, ctx, ordered, ref.key)
     for entry in stored:
-        ctx.layout.work_dir(entry.key).mkdir(parents=True, exist_ok=True)
+        require_unlinked(ctx.layout.work_dir(entry.key)).mkdir(parents=True, exist_ok=True)
         if ctx.layout.agent_source(entry.repo_name, entry.agent_name).is_dir():
             make_links(ctx.layout, entry)
     return stored
@@ -80,9 +80,11 @@ async def disable_agent(ctx: LifecycleContext, key: str, *, purge: bool = False)
     """Stop and remove the agent's sandbox, its links and its entry; with ``purge`` its working folder too.
 
     Raises:
-        NotFoundError: AGENT_NOT_ENABLED. DeadlineError: AGENT_BUSY.
+        NotFoundError: AGENT_NOT_ENABLED. DeadlineError: AGENT_BUSY. PloinkyError: FOLDER_IS_LINK.
     """
     ctx.registry.require(key)
+    if purge:
+        require_unlinked(ctx.layout.work_dir(key).parent)
     async with agent_lock(ctx.layout, key, timeout_s=LOCK_TIMEOUT_S):
         await remove_locked(ctx, key, STOP_GRACE_S, None)
         entry = ctx.registry.require(key)
@@ -214,10 +216,9 @@ def _remove_points(ctx: LifecycleContext, entry: RegistryEntry) -> None:
     if any((each.repo_name, each.agent_name) == (entry.repo_name, entry.agent_name) for each in others):
         return
     try:
-        folder = locate(ctx, entry).folder
+        remove_mount_points(locate(ctx, entry).folder)
     except PloinkyError:
-        return  # the source is gone, and its mount points with it
-    remove_mount_points(folder)
+        return  # the source is gone, and its mount points with it, or its code leads elsewhere
 
 
 def _repos_missing(ref: AgentRef, addresses: Mapping[str, str]) -> NotFoundError:

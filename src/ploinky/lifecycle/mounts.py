@@ -9,13 +9,13 @@ ES modules are looked for upwards from the importing file only.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ploinky.base.errors import PloinkyError, UsageError
-from ploinky.base.files import safe_join
-from ploinky.lifecycle.dependencies import NODE_FOLDER, code_folder
+from ploinky.base.files import require_unlinked, safe_join
+from ploinky.lifecycle.dependencies import NODE_FOLDER, code_folder, require_own
 from ploinky.manifest.values import EffectiveConfig, RunMode
 from ploinky.runtimes.spec import Mount
 from ploinky.secrets.environment import expand
@@ -39,12 +39,17 @@ class Seen:
 
 @dataclass(frozen=True)
 class Place:
-    """Where one agent lies: its registry key, its folder in a repository, its mode and project path."""
+    """Where one agent lies: its registry key, its folder in a repository, its mode and project path.
+
+    ``kept`` are files of the folder that it never writes, though its code may be its whole folder: what
+    gives it rights, and what runs on the host.
+    """
 
     key: str
     folder: Path
     mode: RunMode
     project: Path
+    kept: Collection[Path] = ()
 
 
 def plan_mounts(
@@ -53,13 +58,15 @@ def plan_mounts(
     """The mounts of one agent, parents before what lies below them.
 
     Raises:
-        UsageError: PATH_ESCAPES, VOLUME_FORBIDDEN.
-        PloinkyError: MOUNT_POINT_BLOCKED; UNRESOLVED_VARIABLE.
+        UsageError: PATH_ESCAPES, VOLUME_FORBIDDEN, CONTROL_FILES_SHOWN.
+        PloinkyError: MOUNT_POINT_BLOCKED; UNRESOLVED_VARIABLE; FOLDER_IS_LINK.
     """
     mounts = [*_fixed(layout, place, config, has_node=has_node), *_working(layout, place)]
     for volume in config.volumes:
         host = expand(volume.host, values, what=f"The volume {volume.host!r} of agent '{config.agent}'")
         mounts.append(Mount(_volume_source(layout, host), volume.container, volume.read_only))
+    _hide_control(layout, place, mounts)
+    mounts += {each.target: each for mount in mounts for each in _kept(mount, place.kept)}.values()
     mounts.sort(key=lambda mount: len(PurePosixPath(mount.target).parts))
     return Seen(tuple(mounts), _masks(layout, place))
 
@@ -73,7 +80,6 @@ def make_folders(layout: Layout, place: Place, config: EffectiveConfig, seen: Se
     """Make what is to be mounted and is missing: the working folder, volumes, ``node_modules``."""
     for mount in seen.mounts:
         mount.source.mkdir(parents=True, exist_ok=True) if not mount.source.exists() else None
-    layout.work_dir(place.key).mkdir(parents=True, exist_ok=True)
     targets = {mount.target: mount.source for mount in seen.mounts}
     for target, options in config.volume_options.items():
         source = targets.get(target)
@@ -115,12 +121,13 @@ def _fixed(layout: Layout, place: Place, config: EffectiveConfig, *, has_node: b
     yield Mount(place.folder.resolve(), AGENT_TARGET, read_only=True)
     yield Mount(code_folder(place.folder).resolve(), CODE_TARGET, not (config.code_writable or devel))
     if has_node:
-        source = layout.work_dir(place.key).resolve() / NODE_FOLDER
+        source = require_unlinked(layout.work_dir(place.key) / NODE_FOLDER)
         yield Mount(source, f"{CODE_TARGET}/{NODE_FOLDER}", read_only=True)
     skills = find_skills(place.folder)
     if skills is not None:
-        yield Mount(skills.resolve(), SKILLS_TARGET, not (config.skills_writable or devel))
-    yield Mount(layout.shared.resolve(), SHARED_TARGET, read_only=False)
+        source = require_own(place.folder, skills).resolve()
+        yield Mount(source, SKILLS_TARGET, not (config.skills_writable or devel))
+    yield Mount(require_unlinked(layout.shared), SHARED_TARGET, read_only=False)
 
 
 def _working(layout: Layout, place: Place) -> Iterator[Mount]:
@@ -128,11 +135,43 @@ def _working(layout: Layout, place: Place) -> Iterator[Mount]:
     if place.mode is RunMode.GLOBAL:
         yield Mount(layout.root, str(layout.root), read_only=False)
         return
-    work_dir = layout.work_dir(place.key).resolve()
+    work_dir = require_unlinked(layout.work_dir(place.key))
     yield Mount(work_dir, str(work_dir), read_only=False)
     if place.mode is RunMode.DEVEL:
         project = place.project.resolve()
         yield Mount(project, str(project), read_only=False)
+
+
+def _hide_control(layout: Layout, place: Place, mounts: Collection[Mount]) -> None:
+    """Refuse a mount that shows the control files: only a global agent's, where they are masked, may."""
+    for mount in mounts:
+        masked = place.mode is RunMode.GLOBAL and mount.source == layout.root
+        if not masked and (mount.source == layout.control or mount.source in layout.control.parents):
+            raise UsageError(
+                "CONTROL_FILES_SHOWN",
+                f"Agent '{place.key}' would see the control files in {layout.control}, at {mount.target}.",
+                hint="Keep its source in a folder of its own, beside .ploinky or elsewhere.",
+                details={"agent": place.key},
+            )
+
+
+def _kept(mount: Mount, kept: Collection[Path]) -> Iterator[Mount]:
+    """Read-only mounts over what a writable mount must keep as it is.
+
+    It is the first step of the path inside the mount that is covered: what lies deeper could be moved away
+    with the folder that it lies in.
+    """
+    if mount.read_only:
+        return
+    for path in kept:
+        if mount.source not in path.parents:
+            continue
+        first = path.relative_to(mount.source).parts[0]
+        source = mount.source / first
+        if source.is_symlink():
+            raise _blocked(source, f"{mount.target}/{first}", "a link cannot be kept unwritable")
+        if source.exists():
+            yield Mount(source, f"{mount.target}/{first}", read_only=True)
 
 
 def _masks(layout: Layout, place: Place) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.files import read_text
+from ploinky.base.files import read_inside
 from ploinky.lifecycle.ranges import can_agree
 
 BASE_NAME = "package.base.json"
@@ -93,9 +93,9 @@ def node_packages(
     source = find_package_file(code, folder)
     if source is None:
         return None
-    own = _read_package(source)
+    own = _read_package(source, folder)
     wanted = {**own.dependencies, **extra}
-    core = _core(workspace_base, own, wanted, code)
+    core = _core(workspace_base, own, wanted, (code, folder))
     _check_conflicts(agent, core, wanted)
     merged = {
         "name": f"ploinky-agent-{agent}".lower(),
@@ -111,25 +111,27 @@ def node_packages(
         source,
         core,
         json.dumps(merged, indent=2, sort_keys=True) + "\n",
-        None if lock is None else (lock.name, read_text(lock) or ""),
+        None if lock is None else (lock.name, _text(lock, folder)),
     )
 
 
-def _core(workspace_base: Path, own: PackageFile, wanted: Mapping[str, str], code: Path) -> Mapping[str, str]:
+def _core(
+    workspace_base: Path, own: PackageFile, wanted: Mapping[str, str], places: tuple[Path, Path]
+) -> Mapping[str, str]:
     if workspace_base.is_file():
-        return _read_package(workspace_base).dependencies
+        return _read_package(workspace_base, workspace_base.parent).dependencies
     seeds = _template().dependencies
     named = {*wanted, *own.devDependencies, *own.peerDependencies, *own.optionalDependencies}
     missing = set(seeds) - named
-    used = named | (imported_packages(code, missing) if missing else set())
+    used = named | (imported_packages(*places, missing) if missing else set())
     return {name: text for name, text in seeds.items() if name in used}
 
 
-def imported_packages(code: Path, names: set[str]) -> set[str]:
+def imported_packages(code: Path, folder: Path, names: set[str]) -> set[str]:
     """Which of the packages ``names`` the sources under ``code`` import or require."""
     found: set[str] = set()
     for path in _source_files(code):
-        for match in _IMPORT.finditer(path.read_bytes()[:_LONGEST_FILE]):
+        for match in _IMPORT.finditer(_source(path, folder)):
             parts = match[1].decode("utf-8", "replace").split("/")
             name = "/".join(parts[:2]) if parts[0].startswith("@") else parts[0]
             if name in names:
@@ -148,7 +150,7 @@ def _source_files(code: Path) -> Iterator[Path]:
                 continue
             if path.is_dir() and path.name not in _SKIPPED_FOLDERS:
                 pending.append(path)
-            elif path.suffix in _SOURCES:
+            elif path.suffix in _SOURCES and path.is_file():
                 seen += 1
                 yield path
 
@@ -182,9 +184,18 @@ def _check_conflicts(agent: str, core: Mapping[str, str], wanted: Mapping[str, s
     )
 
 
-def _read_package(path: Path) -> PackageFile:
+def _source(path: Path, folder: Path) -> bytes:
+    """A source file, empty if it is too long for one that a person wrote."""
+    return read_inside(folder, path) if path.stat().st_size <= _LONGEST_FILE else b""
+
+
+def _text(path: Path, folder: Path) -> str:
+    return read_inside(folder, path).decode("utf-8-sig", "replace")
+
+
+def _read_package(path: Path, folder: Path) -> PackageFile:
     try:
-        return PackageFile.model_validate_json(read_text(path) or "")
+        return PackageFile.model_validate_json(_text(path, folder))
     except ValidationError as error:
         raise PloinkyError(
             "PACKAGE_FILE_INVALID",

@@ -17,7 +17,7 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import Dependencies, find_dependencies
 from ploinky.lifecycle.fingerprints import install_digest
 from ploinky.lifecycle.mounts import CODE_TARGET, Place, Seen, plan_mounts
-from ploinky.lifecycle.scripts import check_scripts
+from ploinky.lifecycle.scripts import check_scripts, kept_files
 from ploinky.lifecycle.variables import AGENT_TOKEN, TOKEN_TTL_S, main_and_sidecar, platform_variables
 from ploinky.manifest.effective import effective
 from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
@@ -105,7 +105,8 @@ def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
     location = locate(ctx, entry)
     manifest = ctx.repos.read_manifest(location)
     config = effective(manifest, ctx.profile.name, agent=entry.key)
-    place = Place(entry.key, location.folder, entry.run_mode, Path(entry.project_path))
+    kept = kept_files(location, manifest)
+    place = Place(entry.key, location.folder, entry.run_mode, Path(entry.project_path), kept)
     platform = platform_variables(ctx, entry, config, place)
     token = ctx.signer.mint(entry.key, TOKEN_TTL_S)
     sources = SecretSources(ctx.layout, ctx.environ, config.profile)

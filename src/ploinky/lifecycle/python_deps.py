@@ -18,7 +18,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.files import read_text
+from ploinky.base.files import read_inside
 
 REQUIREMENTS = "requirements.txt"
 PROJECT = "pyproject.toml"
@@ -73,51 +73,55 @@ def python_packages(*, code: Path, folder: Path) -> PythonPackages | None:
     """
     for place, inside in ((code, "/code"), (folder, "/agent")):
         if (place / REQUIREMENTS).is_file():
-            return _from_requirements(place, inside)
+            return _from_requirements(place, inside, folder)
         if (place / PROJECT).is_file():
-            found = _from_project(place, inside)
+            found = _from_project(place, inside, folder)
             if found is not None:
                 return found
     return None
 
 
-def _from_requirements(place: Path, inside: str) -> PythonPackages | None:
+def _from_requirements(place: Path, inside: str, folder: Path) -> PythonPackages | None:
     source = place / REQUIREMENTS
-    text = read_text(source) or ""
+    text = _text(source, folder)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return None
-    constraints = _constraints(place / LOCK)
-    others = {path.name: read_text(path) for path in sorted(place.glob("*requirements*.txt"))}
-    others |= {path.name: read_text(path) for path in sorted(place.glob("*constraints*.txt"))}
+    constraints = _constraints(place / LOCK, folder)
+    others = {path.name: _text(path, folder) for path in sorted(place.glob("*requirements*.txt"))}
+    others |= {path.name: _text(path, folder) for path in sorted(place.glob("*constraints*.txt"))}
     return PythonPackages(source, inside, text, constraints, json.dumps([others, constraints]))
 
 
-def _from_project(place: Path, inside: str) -> PythonPackages | None:
+def _from_project(place: Path, inside: str, folder: Path) -> PythonPackages | None:
     source = place / PROJECT
-    project = _load(source, _ProjectFile).project
+    project = _load(source, folder, _ProjectFile).project
     if not project.dependencies:
         return None
     text = "".join(f"{line}\n" for line in project.dependencies)
-    constraints = _constraints(place / LOCK)
+    constraints = _constraints(place / LOCK, folder)
     return PythonPackages(source, inside, text, constraints, json.dumps([text, constraints]))
 
 
-def _constraints(lock: Path) -> str:
+def _constraints(lock: Path, folder: Path) -> str:
     """``name==version`` of every package that the lock holds in one version only."""
     if not lock.is_file():
         return ""
     packages = [
         package
-        for package in _load(lock, _LockFile).package
+        for package in _load(lock, folder, _LockFile).package
         if package.version and not {"virtual", "editable", "directory"} & set(package.source)
     ]
     counts = Counter(package.name for package in packages)
     return "".join(f"{p.name}=={p.version}\n" for p in packages if counts[p.name] == 1)
 
 
-def _load(path: Path, kind: type[_T]) -> _T:
+def _text(path: Path, folder: Path) -> str:
+    return read_inside(folder, path).decode("utf-8-sig", "replace")
+
+
+def _load(path: Path, folder: Path, kind: type[_T]) -> _T:
     try:
-        return kind.model_validate(tomllib.loads(read_text(path) or ""))
+        return kind.model_validate(tomllib.loads(_text(path, folder)))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         place = str(error) if isinstance(error, tomllib.TOMLDecodeError) else error.errors()[0]["msg"]
         raise PloinkyError(

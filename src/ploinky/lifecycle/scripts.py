@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ploinky.base.errors import NotFoundError, UsageError
 from ploinky.lifecycle.mounts import AGENT_TARGET
+from ploinky.manifest.effective import effective
+from ploinky.manifest.model import Manifest
 from ploinky.manifest.texts import relative_script
 from ploinky.manifest.values import EffectiveConfig, HookName
 from ploinky.repos.find import AgentLocation
@@ -34,6 +36,18 @@ def check_scripts(repos: Path, location: AgentLocation, config: EffectiveConfig)
     for name, probe in (("liveness", config.health.liveness), ("readiness", config.health.readiness)):
         if probe is not None and probe.script is not None:
             container_script(location.folder, f"health.{name}", probe.script)
+
+
+def kept_files(location: AgentLocation, manifest: Manifest) -> frozenset[Path]:
+    """The manifest and every script that a hook of any profile runs on the host, links resolved too."""
+    folder = location.folder.resolve()
+    paths = {folder / location.manifest_path.name}
+    for profile in manifest.profiles or (None,):
+        for hook, step in _steps(effective(manifest, profile, agent=location.agent)):
+            word = relative_script(step) if hook.on_host else None
+            if word is not None:
+                paths |= {Path(os.path.normpath(folder / word)), (folder / word).resolve()}
+    return frozenset(paths)
 
 
 def container_script(folder: Path, what: str, step: str) -> Path | None:

@@ -14,6 +14,7 @@ from functools import partial
 import anyio
 
 from ploinky.base.errors import PloinkyError
+from ploinky.base.files import require_unlinked
 from ploinky.base.redaction import Redactor
 from ploinky.channel.client import open_channel
 from ploinky.lifecycle.context import LifecycleContext
@@ -130,7 +131,7 @@ class _Start:
 
     async def _make_structure(self) -> str | None:
         init_workspace(self._ctx.layout.root)
-        self._ctx.layout.work_dir(self._key).mkdir(parents=True, exist_ok=True)
+        require_unlinked(self._ctx.layout.work_dir(self._key)).mkdir(parents=True, exist_ok=True)
         return None
 
     async def _link_and_check(self) -> str | None:

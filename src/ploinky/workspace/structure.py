@@ -64,6 +64,8 @@ def make_folder(layout: Layout, folder: Path) -> None:
         raise _blocked(folder, "a file is in its place") from None
     except OSError as error:
         raise _blocked(folder, str(error.strerror)) from error
+    if folder.is_symlink():  # an agent in global mode may have put it there
+        raise _blocked(folder, "a link is in its place")
 
 
 def propose_gitignore(layout: Layout) -> tuple[str, ...]:
