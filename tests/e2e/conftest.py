@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +15,16 @@ import pytest
 from tests import engines
 from tests.cli.stage import Stage
 
+WAY = re.compile(r"(_proxy|_PROXY|_CA_CERTS|_CERT|CA_BUNDLE|CERT_FILE|^PIP_.*|^npm_config_.*)$")
 RUNTIMES = [
     pytest.param("sandbox", marks=pytest.mark.bubblewrap),
     pytest.param("podman", marks=pytest.mark.podman),
 ]
+
+
+def way_to_the_registries() -> dict[str, str]:
+    """What people behind a proxy export so that package managers work; most machines have none of it."""
+    return {name: value for name, value in os.environ.items() if WAY.search(name)}
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
@@ -37,7 +45,7 @@ def workspace(runtime: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     sockets = Path(tempfile.mkdtemp(prefix="pe-", dir="/tmp"))
     root = tmp_path_factory.mktemp("e2e") / "workspace"
     root.mkdir()
-    stage = Stage(root, sockets)
+    stage = Stage(root, sockets, extra=way_to_the_registries())
     stage.run("init")
     settings = {"runtime": runtime, "gateway": {"port": 0}}
     stage.layout.config_file.write_text(json.dumps(settings), encoding="utf-8")
