@@ -73,6 +73,13 @@ async def test_a_global_agent_writes_the_workspace_but_sees_no_control_files(sta
     assert not (stage.layout.shared / "broken").exists()
 
 
+async def test_nothing_is_mounted_where_a_global_agent_sees_a_mask(stage: Stage) -> None:
+    stage.add("wide", {"hosthook_preinstall": "scripts/a.sh"}, {"scripts/a.sh": "#!/bin/sh\n"})
+    made = await plan(stage, "wide global")
+    assert str(stage.layout.control) in made.spec.masks
+    assert not set(made.spec.masks) & {mount.target for mount in made.spec.mounts}
+
+
 async def test_links_in_the_repository_are_resolved_before_they_are_mounted(stage: Stage) -> None:
     folder = stage.add("linked", {}, {"real/main": ""})
     (folder / "code").symlink_to("real")

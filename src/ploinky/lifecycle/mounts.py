@@ -66,9 +66,11 @@ def plan_mounts(
         host = expand(volume.host, values, what=f"The volume {volume.host!r} of agent '{config.agent}'")
         mounts.append(Mount(_volume_source(layout, host), volume.container, volume.read_only))
     _hide_control(layout, place, mounts)
-    mounts += {each.target: each for mount in mounts for each in _kept(mount, place.kept)}.values()
+    masks = _masks(layout, place)
+    kept = {each.target: each for mount in mounts for each in _kept(mount, place.kept)}
+    mounts += (each for target, each in kept.items() if target not in masks)
     mounts.sort(key=lambda mount: len(PurePosixPath(mount.target).parts))
-    return Seen(tuple(mounts), _masks(layout, place))
+    return Seen(tuple(mounts), masks)
 
 
 def find_skills(folder: Path) -> Path | None:
