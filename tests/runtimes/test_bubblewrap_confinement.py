@@ -14,7 +14,9 @@ import pytest
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.waits import wait_until
+from ploinky.runtimes import errors
 from ploinky.runtimes.bubblewrap import BubblewrapRuntime
+from ploinky.runtimes.bubblewrap_check import find_bwrap
 from ploinky.runtimes.spec import Mount, RunSpec
 from tests.contract import engine_bubblewrap
 from tests.contract.inside import sh, text_of
@@ -215,3 +217,46 @@ async def test_an_agent_cannot_keep_itself_from_being_removed(cell: Cell, short_
     runtime = BubblewrapRuntime(short_folder / "state", os.environ)
     await runtime.remove(cell.spec.name)
     assert list(cell.spec.socket_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+async def test_a_source_that_became_a_link_while_the_sandbox_was_made_is_not_followed(
+    short_folder: Path, kind: str
+) -> None:
+    """Another agent may replace it between the last look at it and the mount; here bwrap's caller does."""
+    reason = await anyio.to_thread.run_sync(engine_bubblewrap.unusable)
+    real = await find_bwrap(os.environ)
+    if reason is not None or not real.knows_bind_fd:
+        pytest.skip(reason or "this bwrap does not know --bind-fd")
+    data, outside = short_folder / "data", short_folder / "outside"
+    for folder, text in ((data, "own"), (outside, SECRET)):
+        folder.mkdir()
+        (folder / "word").write_text(text)
+    swapper = short_folder / "bin" / "bwrap"
+    swapper.parent.mkdir()
+    swap = f'mv "{data}" "{data}.former"; ln -s "{outside}" "{data}"'
+    swapper.write_text(f'#!/bin/sh\ncase "$*" in *--args*) {swap};; esac\nexec {real.path} "$@"\n')
+    swapper.chmod(0o755)
+    base = engine_bubblewrap.base_spec(short_folder)
+    base.socket_dir.mkdir()
+    source, target = (data, "/data") if kind == "folder" else (data / "word", "/data/word")
+    spec = replace(base, mounts=(Mount(source, target, read_only=False),))
+    path = f"{swapper.parent}:{os.environ['PATH']}"
+    runtime = BubblewrapRuntime(short_folder / "state", {**os.environ, "PATH": path})
+    _ = [line async for line in runtime.create(spec)]
+    try:
+        await runtime.start(spec.name)
+        assert data.is_symlink(), "the swap happened"
+        assert await text_of(spec, "cat /data/word") == "own"
+    finally:
+        await runtime.remove(spec.name)
+
+
+async def test_a_source_that_is_a_link_is_refused(short_folder: Path) -> None:
+    (short_folder / "way").symlink_to("/etc")
+    base = engine_bubblewrap.base_spec(short_folder)
+    spec = replace(base, mounts=(Mount(short_folder / "way", "/data", read_only=True),))
+    runtime = BubblewrapRuntime(short_folder / "state", os.environ)
+    with pytest.raises(PloinkyError) as refused:
+        _ = [line async for line in runtime.create(spec)]
+    assert refused.value.code == errors.CREATE_FAILED

@@ -129,16 +129,36 @@ def open_folder(path: Path) -> Iterator[int]:
     Raises:
         OSError: if it is no folder, or a part of the path is a symlink.
     """
-    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path.anchor, os.O_PATH | flags)
+    descriptor = _open_unlinked(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        for number, part in enumerate(path.parts[1:], start=2):
-            kind = os.O_RDONLY if number == len(path.parts) else os.O_PATH
-            outer, descriptor = descriptor, os.open(part, kind | flags, dir_fd=descriptor)
-            os.close(outer)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def hold_path(path: Path) -> int:
+    """A descriptor (O_PATH) of the file or folder at the absolute ``path``, reached through no symlink.
+
+    Raises:
+        OSError: if there is nothing, or a part of the path is a symlink.
+    """
+    return _open_unlinked(path, os.O_PATH)
+
+
+def _open_unlinked(path: Path, flags: int) -> int:
+    always = os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path.anchor, os.O_PATH | os.O_DIRECTORY | always)
+    for number, part in enumerate(path.parts[1:], start=2):
+        wanted = flags if number == len(path.parts) else os.O_PATH | os.O_DIRECTORY
+        try:
+            inner = os.open(part, wanted | always, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    if stat.S_ISLNK(os.fstat(descriptor).st_mode):  # O_PATH opens a link itself
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return descriptor
 
 
 def read_inside(root: Path, path: Path, *, max_bytes: int = _MOST_FOREIGN_BYTES) -> bytes:

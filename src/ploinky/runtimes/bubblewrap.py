@@ -21,7 +21,12 @@ from ploinky.runtimes import errors
 from ploinky.runtimes.bubblewrap_args import SandboxFiles, host_name, sandbox_args, user_ids
 from ploinky.runtimes.bubblewrap_check import Bwrap, check_bubblewrap, find_bwrap
 from ploinky.runtimes.bubblewrap_host import find_host_system, host_names, made_up_etc
-from ploinky.runtimes.bubblewrap_mounts import check_mounts, make_mount_points, remove_mount_points
+from ploinky.runtimes.bubblewrap_mounts import (
+    check_mounts,
+    held_sources,
+    make_mount_points,
+    remove_mount_points,
+)
 from ploinky.runtimes.bubblewrap_records import DAMAGED, Record, RecordStore, Run, SandboxFolder
 from ploinky.runtimes.bubblewrap_watch import RecordWatcher
 from ploinky.runtimes.cgroups import find_cgroup_home, remove_groups
@@ -147,8 +152,9 @@ class BubblewrapRuntime:
         gate, opener = os.pipe2(os.O_CLOEXEC)
         try:
             await self._undo(folder)
-            plan = self._plan(folder, spec, self._bwrap)
-            run = await self._spawn(folder, plan, gate)
+            with held_sources(spec) as held:
+                plan = self._plan(folder, spec, self._bwrap, held)
+                run = await self._spawn(folder, plan, gate)
             folder.save_run(run)
             os.write(opener, b"x")
             await self._answers(spec, run)
@@ -170,18 +176,22 @@ class BubblewrapRuntime:
                 raise errors.runtime_unavailable("sandbox", health.reason, hint=health.hint) from error
             raise
 
-    def _plan(self, folder: SandboxFolder, spec: RunSpec, bwrap: Bwrap) -> process.SpawnPlan:
+    def _plan(
+        self, folder: SandboxFolder, spec: RunSpec, bwrap: Bwrap, held: Mapping[str, int]
+    ) -> process.SpawnPlan:
         files = write_etc(folder, spec)
         host = find_host_system(self._environ)
         limits = plan_limits(find_cgroup_home(), spec.name, spec.resources)
+        held = held if bwrap.knows_bind_fd else {}
         return process.SpawnPlan(
             bwrap=bwrap.path,
-            args=tuple(sandbox_args(spec, host, files, bwrap.version)),
+            args=tuple(sandbox_args(spec, host, files, bwrap.version, held)),
             log_path=spec.log_path,
             log_offset=begin_log(spec.log_path),
             limits=limits,
             resources=spec.resources,
             seccomp=filter_program(os.uname().machine),
+            held=tuple(held.values()),
         )
 
     async def _answers(self, spec: RunSpec, run: Run) -> None:

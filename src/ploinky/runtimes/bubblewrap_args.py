@@ -6,8 +6,10 @@ without capabilities, and outlives whoever started it: there is no ``--die-with-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ploinky.runtimes.bubblewrap_host import HOST_TOOLS, HostSystem
 from ploinky.runtimes.bubblewrap_mounts import Place, ordered_places
@@ -55,8 +57,18 @@ def user_ids(spec: RunSpec) -> tuple[int, int]:
     return uid, int(group) if group.isdigit() else (uid if user.isdigit() else DEFAULT_ID)
 
 
-def sandbox_args(spec: RunSpec, host: HostSystem, files: SandboxFiles, version: BwrapVersion) -> list[str]:
-    """Every option of bwrap but the numbers of open files; the command is not part of it."""
+def sandbox_args(
+    spec: RunSpec,
+    host: HostSystem,
+    files: SandboxFiles,
+    version: BwrapVersion,
+    held: Mapping[str, int] = MappingProxyType({}),
+) -> list[str]:
+    """Every option of bwrap but those of its own open files; the command is not part of it.
+
+    ``held`` are descriptors of mounts' sources by target, which are mounted instead of what lies at the
+    paths by then.
+    """
     args = [
         *_namespace_args(spec, version),
         *_env_args(spec, host),
@@ -65,7 +77,7 @@ def sandbox_args(spec: RunSpec, host: HostSystem, files: SandboxFiles, version: 
     ]
     places = ordered_places(spec)
     for place in places:
-        args += _place_args(place, files, version)
+        args += _place_args(place, files, version, held.get(place.target))
     if not any(spec.workdir == place.target for place in places) and _is_free(spec.workdir, places):
         args += ["--dir", spec.workdir]
     for place in places:
@@ -140,12 +152,15 @@ def _etc_args(host: HostSystem, files: SandboxFiles) -> list[str]:
     return args
 
 
-def _place_args(place: Place, files: SandboxFiles, version: BwrapVersion) -> list[str]:
+def _place_args(place: Place, files: SandboxFiles, version: BwrapVersion, held: int | None) -> list[str]:
     if place.source is None and place.is_file:
         return ["--ro-bind", str(files.empty), place.target]
     if place.source is None:
         return _tmpfs(place.target, version, 4096, mode="0555")
-    return ["--ro-bind" if place.read_only else "--bind", str(place.source), place.target]
+    option = "--ro-bind" if place.read_only else "--bind"
+    if held is not None:
+        return [f"{option}-fd", str(held), place.target]
+    return [option, str(place.source), place.target]
 
 
 def _tmpfs(target: str, version: BwrapVersion, size: int, *, mode: str = "1777") -> list[str]:

@@ -30,10 +30,11 @@ _OLDEST = (0, 5)
 
 @dataclass(frozen=True)
 class Bwrap:
-    """The program and what it can do."""
+    """The program and what it can do. ``--bind-fd`` came with 0.10; some older ones were given it."""
 
     path: Path
     version: BwrapVersion
+    knows_bind_fd: bool
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ async def find_bwrap(environ: Mapping[str, str]) -> Bwrap:
         raise errors.runtime_unavailable(
             "sandbox", f"{found} is too old ({answer.text.strip()}; 0.5 or later is needed).", hint=_INSTALL
         )
-    return Bwrap(Path(found), version)
+    options = await run([found, "--help"], timeout_s=_CHECK_TIMEOUT_S)
+    return Bwrap(Path(found), version, "--ro-bind-fd" in options.text + options.error_text)
 
 
 async def check_bubblewrap(environ: Mapping[str, str], root: Path = Path("/")) -> RuntimeHealth:

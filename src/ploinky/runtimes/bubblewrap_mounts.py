@@ -7,12 +7,14 @@ symlink.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ploinky.base.errors import PloinkyError, UsageError
-from ploinky.base.files import safe_join
+from ploinky.base.files import hold_path, safe_join
 from ploinky.runtimes import errors
 from ploinky.runtimes.spec import LAUNCHER_MOUNT, SOCKET_MOUNT, Mount, RunSpec
 
@@ -54,8 +56,35 @@ def check_mounts(spec: RunSpec) -> None:
             raise errors.create_failed(
                 spec.name, f"{mount.source} (to be seen at {mount.target}) does not exist on the host."
             )
+        if mount in spec.mounts and os.path.realpath(mount.source) != str(mount.source):
+            raise errors.create_failed(
+                spec.name, f"{mount.source} (to be seen at {mount.target}) is or leads through a link."
+            )
     for target in spec.masks:
         _check_target(spec.name, target)
+
+
+@contextlib.contextmanager
+def held_sources(spec: RunSpec) -> Iterator[Mapping[str, int]]:
+    """Descriptors of the sources of the spec's mounts by target; none is reached through a symlink.
+
+    An agent that runs may write where another one's sources lie, and replace one at any moment.
+
+    Raises:
+        PloinkyError: ``CONTAINER_START_FAILED``, naming the mount.
+    """
+    held: dict[str, int] = {}
+    try:
+        for mount in spec.mounts:
+            try:
+                held[mount.target] = hold_path(mount.source)
+            except OSError as error:
+                said = f"{mount.source} (to be seen at {mount.target}): {error.strerror}."
+                raise errors.start_failed(spec.name, said) from error
+        yield held
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
 
 
 def make_mount_points(spec: RunSpec) -> tuple[Path, ...]:

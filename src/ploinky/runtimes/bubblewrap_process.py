@@ -36,7 +36,7 @@ _SHELL = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 97; shift; done; shift;
 
 @dataclass(frozen=True)
 class SpawnPlan:
-    """What a start needs; ``seccomp`` is a filter program or None."""
+    """What a start needs; ``seccomp`` is a filter program or None, ``held`` are open files of ``args``."""
 
     bwrap: Path
     args: tuple[str, ...]
@@ -45,6 +45,7 @@ class SpawnPlan:
     limits: LimitPlan
     resources: Resources
     seccomp: bytes | None = None
+    held: tuple[int, ...] = ()
 
 
 async def spawn(folder: SandboxFolder, plan: SpawnPlan, gate: int) -> Run:
@@ -164,7 +165,7 @@ def _spawn_detached(folder: SandboxFolder, plan: SpawnPlan, gate: int) -> None:
         fcntl.flock(status, fcntl.LOCK_EX)
         log = _opened(stack, plan.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW)
         args = [*plan.args, "--json-status-fd", str(status), "--block-fd", str(gate)]
-        passed = [status, gate]
+        passed = [status, gate, *plan.held]
         if plan.seccomp is not None:
             passed.append(_in_memory(stack, plan.seccomp))
             args += ["--seccomp", str(passed[-1])]
