@@ -38,13 +38,15 @@ class ClosableApp(Protocol):
 class Listen:
     """Where to listen: a TCP address (port 0 takes a free one) or, if ``uds`` is given, a UNIX socket.
 
-    ``before_interface``: the address may belong to an interface that is not there yet.
+    ``before_interface``: the address may belong to an interface that is not there yet. ``patience_s``
+    bounds the wait for a request's head, and for the rest of a body whose answer was sent already.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     uds: str | None = None
     before_interface: bool = False
+    patience_s: float = HEADER_TIMEOUT_S
 
     def __str__(self) -> str:
         return self.uds or f"{self.host}:{self.port}"
@@ -66,7 +68,7 @@ async def serve(
         PloinkyError: ``PORT_TAKEN`` or ``LISTEN_FAILED``, naming the address.
     """
     with _listening(listen) as bound:
-        server = _Server(_config(app, grace_s))
+        server = _Server(_config(app, grace_s, listen.patience_s))
         async with anyio.create_task_group() as tasks:
 
             async def end() -> None:
@@ -89,9 +91,15 @@ class _Server(uvicorn.Server):
 
 
 class _BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head is too long or comes too slowly."""
+    """Closes a connection whose request head is too long or comes too slowly.
 
+    After an answer that needed no body the rest of the body is dropped, but not waited for without end;
+    fields that follow a chunked body are of no use here and would be kept without bound.
+    """
+
+    patience_s = HEADER_TIMEOUT_S
     _head_open = True
+    _message_open = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -114,16 +122,32 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_open = True
+        self._head_open = self._message_open = True
         self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_open:
+            super().on_header(name, value)
+        else:
+            self.transport.abort()
 
     def on_headers_complete(self) -> None:
         self._head_open = False
         self._disarm()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._message_open = False
+        self._disarm()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._message_open and self._head_timer is None:
+            self._arm()
+
     def _arm(self) -> None:
-        self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.abort)
+        self._head_timer = self.loop.call_later(self.patience_s, self.transport.abort)
 
     def _disarm(self) -> None:
         if self._head_timer is not None:
@@ -131,10 +155,10 @@ class _BoundedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-def _config(app: ClosableApp, grace_s: float) -> uvicorn.Config:
+def _config(app: ClosableApp, grace_s: float, patience_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_BoundedProtocol,
+        http=type("_Patient", (_BoundedProtocol,), {"patience_s": patience_s}),
         ws="none",
         lifespan="off",
         interface="asgi3",
