@@ -184,3 +184,13 @@ async def test_what_is_not_claimed_is_not_found(method: str) -> None:
         session = await open_session(stand)
         answer = await send(stand, {"jsonrpc": "2.0", "id": 1, "method": method}, session)
         assert (answer.status, answer.code) == (200, -32601)
+
+
+async def test_an_agent_with_too_many_sessions_loses_its_own_and_nobody_elses() -> None:
+    async with open_stand("alpha", settings=RouterSettings(max_sessions=8)) as stand:
+        owners = await open_session(stand)
+        agents = [await open_session(stand, token="agent:alpha") for _ in range(10)]
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        assert (await send(stand, ping, owners)).status == 200
+        statuses = [(await send(stand, ping, each)).status for each in agents]
+        assert statuses == [404] * 8 + [200] * 2

@@ -1,7 +1,8 @@
 """Sessions of the session era: who opened each, its calls under way, its stream of notifications.
 
 A session belongs to the caller and the endpoint that opened it; for anybody else it does not exist. An
-idle one is forgotten, and the number is bounded: the client initialises again when it gets a 404.
+idle one is forgotten, and the number is bounded: the client initialises again when it gets a 404. No
+agent can take so many that others lose theirs.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from ploinky.router.callers import Caller
+from ploinky.router.callers import Caller, CallerKind
 from ploinky.router.protocol import RequestId
 from ploinky.router.streams import Feed
+
+
+_SHARES = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -51,16 +55,28 @@ class SessionStore:
         return iter(tuple(self._sessions.values()))
 
     def open(self, caller: Caller, agent: str | None, version: str) -> Session | None:
-        """A new session, in place of the longest idle one if there are too many; None if all are busy."""
+        """A new session, in place of the longest idle one if there are too many; None if all are busy.
+
+        An agent has a quarter of them at most, and beyond that takes its own.
+        """
         self.sweep()
-        if len(self._sessions) >= self._most:
-            idle = next((session for session in self._sessions.values() if not session.busy), None)
+        rivals = self._rivals(caller)
+        if rivals is not None:
+            idle = next((session for session in rivals if not session.busy), None)
             if idle is None:
                 return None
             self.close(idle)
         session = Session(secrets.token_urlsafe(24), caller, agent, version, time.monotonic())
         self._sessions[session.id] = session
         return session
+
+    def _rivals(self, caller: Caller) -> list[Session] | None:
+        """The sessions of which one must go for a new one of ``caller``; None if there is room."""
+        if caller.kind is CallerKind.AGENT:
+            own = [session for session in self if session.caller == caller]
+            if len(own) >= max(1, self._most // _SHARES):
+                return own
+        return list(self) if len(self) >= self._most else None
 
     def find(self, session_id: str, caller: Caller, agent: str | None) -> Session | None:
         """The session, if this caller opened it at this endpoint; it counts as used now."""
