@@ -18,7 +18,6 @@ from ploinky.router.callers import Caller, CallerKind
 from ploinky.router.protocol import RequestId
 from ploinky.router.streams import Feed
 
-
 _SHARES = 4
 
 
