@@ -52,6 +52,13 @@ def test_an_interpreter_elsewhere_is_shown_with_its_installation_only(tmp_path: 
     ]
 
 
+def test_npm_comes_with_a_node_that_has_it(tmp_path: Path) -> None:
+    node = program(tmp_path / "opt" / "node" / "bin" / "node")
+    npm = program(tmp_path / "opt" / "node" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    (found,) = find_tools({"PATH": str(node.parent)}, tmp_path)
+    assert found.commands == (("node", node), ("npm", npm))
+
+
 @pytest.mark.parametrize("place", ["home/me/bin", "home/me/.local/bin", "home/bin"])
 def test_an_interpreter_whose_folder_is_a_home_is_not_shown(tmp_path: Path, place: str) -> None:
     real = program(tmp_path / place / "node")

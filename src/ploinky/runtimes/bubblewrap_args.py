@@ -139,7 +139,8 @@ def _system_args(host: HostSystem, version: BwrapVersion, size: int) -> list[str
     ]
     for tool in host.tools:
         args += ["--ro-bind", str(tool.prefix), str(tool.prefix)]
-        args += ["--symlink", str(tool.executable), f"{HOST_TOOLS}/{tool.name}"]
+        for name, file in tool.commands:
+            args += ["--symlink", str(file), f"{HOST_TOOLS}/{name}"]
     return args
 
 

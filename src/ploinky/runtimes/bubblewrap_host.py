@@ -43,7 +43,14 @@ _ETC_SEEN = (
 )
 _ETC_SEEN_PATTERNS = ("java-*-openjdk", "python3*", "perl", "php", "node")
 _ROOT_NAMES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_INTERPRETERS = ("python3", "node")
+_INTERPRETERS: dict[str, tuple[tuple[str, str], ...]] = {
+    # name: commands that come with it, at their place in its installation
+    "python3": (),
+    "node": (
+        ("npm", "lib/node_modules/npm/bin/npm-cli.js"),
+        ("npx", "lib/node_modules/npm/bin/npx-cli.js"),
+    ),
+}
 
 # Files of /proc that ask for the user, not for a capability: a sandbox started by root runs as the
 # host's uid 0 and could change the kernel's settings through them.
@@ -53,11 +60,18 @@ _PROC_HIDDEN = ("kcore", "keys", "key-users", "kmsg", "latency_stats", "sched_de
 
 @dataclass(frozen=True)
 class HostTool:
-    """An interpreter outside ``/usr``: ``prefix`` is the folder of its installation."""
+    """An interpreter outside ``/usr``: ``prefix`` is the folder of its installation, ``companions`` the names
+    and files of commands that come with it."""
 
     name: str
     executable: Path
     prefix: Path
+    companions: tuple[tuple[str, Path], ...] = ()
+
+    @property
+    def commands(self) -> tuple[tuple[str, Path], ...]:
+        """Every name that it is called by inside, with its file."""
+        return ((self.name, self.executable), *self.companions)
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ def find_tools(environ: Mapping[str, str], root: Path = Path("/")) -> tuple[Host
     """Interpreters on ``PATH`` that ``/usr`` does not have and that may be shown."""
     own = ":".join(str(root / each) for each in ("usr/local/bin", "usr/bin"))
     found = []
-    for name in _INTERPRETERS:
+    for name, companions in _INTERPRETERS.items():
         if shutil.which(name, path=own) is not None:
             continue
         command = shutil.which(name, path=environ.get("PATH", ""))
@@ -112,7 +126,9 @@ def find_tools(environ: Mapping[str, str], root: Path = Path("/")) -> tuple[Host
         executable = Path(command).resolve()
         prefix = executable.parent.parent
         if executable.parent.name == "bin" and _may_show(prefix, environ):
-            found.append(HostTool(name, executable, prefix))
+            files = [(each, prefix / place) for each, place in companions]
+            there = tuple((each, file) for each, file in files if file.is_file())
+            found.append(HostTool(name, executable, prefix, there))
     return tuple(found)
 
 
