@@ -27,7 +27,6 @@ from ploinky.operations.routing import last_port
 from ploinky.repos.store import RepoStore
 from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.runtimes.choose import choose_runtime
-from ploinky.runtimes.protocol import Runtime
 from ploinky.secrets.sources import SecretSources
 from ploinky.secrets.store import DotSecrets
 from ploinky.secrets.tokens import OwnerToken, TokenSigner
@@ -40,7 +39,6 @@ from ploinky.workspace.structure import init_workspace
 _log = logging.getLogger(__name__)
 ENGINE_VARIABLE = "PLOINKY_RUNTIME"
 _CLOSE_TIMEOUT_S = 5.0
-_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ async def _open_lifecycle(
     name = engine_to_use(layout, asked=choices.engine, configured=settings.runtime)
     runtime = await choose_runtime(name, layout=layout, environ=choices.environ)
     try:
-        host = await _router_host(runtime, layout)
+        host = await runtime.router_host(layout.id)
         yield LifecycleContext(
             layout=layout,
             registry=Registry(layout),
@@ -149,13 +147,6 @@ async def _open_lifecycle(
     finally:
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
             await runtime.aclose()
-
-
-async def _router_host(runtime: Runtime, layout: Layout) -> str:
-    """The gateway's address as agents see it: the loopback where they share the host's network."""
-    from ploinky.runtimes.engine import EngineRuntime
-
-    return await runtime.router_host(layout.id) if isinstance(runtime, EngineRuntime) else _LOOPBACK
 
 
 def _serve_args(layout: Layout, choices: Choices) -> tuple[str, ...]:

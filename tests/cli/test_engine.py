@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
+from ploinky.runtimes.spec import LABEL_WORKSPACE
 from tests import engines
 from tests.cli.stage import Stage
+
+
+def podman(*words: str) -> str:
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+@pytest.mark.podman
+@pytest.mark.parametrize("words", [("shutdown",), ("destroy", "--yes")])
+def test_a_network_that_a_killed_start_left_is_removed(stage: Stage, words: tuple[str, ...]) -> None:
+    reason = engines.missing_engine("podman")
+    if reason is not None:
+        engines.absent("podman", reason)
+    label = f"{LABEL_WORKSPACE}={stage.layout.id}"
+    podman("network", "create", "--label", label, f"ploinky_{stage.layout.id}")
+    stage.run("--runtime", "podman", *words)
+    assert podman("network", "ls", "--quiet", "--filter", f"label={label}") == ""
 
 
 @pytest.mark.podman

@@ -32,6 +32,14 @@ def test_start_makes_an_agent_and_its_team_run_behind_the_router(stage: Stage) -
     assert stage.leftovers() == []
 
 
+def test_what_images_mean_in_a_sandbox_is_told_once_when_sandboxes_are_made(stage: Stage) -> None:
+    hint = "sandbox: images are hints only; agents use the programs of this machine\n"
+    assert stage.run("start", "team").err.count(hint) == 1
+    stage.run("stop")
+    done = stage.run("start")
+    assert "images" not in done.err
+
+
 def test_start_as_json_prints_events_and_then_the_result(stage: Stage) -> None:
     lines = stage.run("--json", "start", "echo").lines
     assert all("kind" in line for line in lines)

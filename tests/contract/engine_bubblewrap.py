@@ -44,6 +44,7 @@ async def engine(folder: Path) -> AsyncIterator[EngineUnderTest]:
         open_runtime=lambda: BubblewrapRuntime(state, os.environ),
         base=base_spec(folder),
         leftovers=lambda name: leftovers(state, name),
+        half_make=lambda spec: half_make(state, spec),
         second_process=source,
     )
 
@@ -63,6 +64,13 @@ def base_spec(folder: Path) -> RunSpec:
         mounts=(Mount(folder / "code", "/code", read_only=False),),
         resources=Resources(memory=512 * MEBIBYTE),
     )
+
+
+def half_make(state: Path, spec: RunSpec) -> None:
+    """The folder of a sandbox before it got its name."""
+    part = state / f".part-{spec.name}-killed"
+    (part / "etc").mkdir(parents=True)
+    (part / "lock").touch(mode=0o600)
 
 
 def leftovers(state: Path, name: str) -> list[str]:

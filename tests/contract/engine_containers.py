@@ -40,8 +40,15 @@ def under_test(
         open_runtime=open_runtime,
         base=base,
         leftovers=lambda name: leftovers(kind, folder, workspace, name),
+        half_make=lambda spec: half_make(kind, spec),
         second_process=second_process,
     )
+
+
+def half_make(kind: str, spec: RunSpec) -> None:
+    """A network, and no container in it yet."""
+    label = f"{LABEL_WORKSPACE}={spec.workspace}"
+    output(kind, "network", "create", "--label", label, f"ploinky_{spec.workspace}__half")
 
 
 def leftovers(kind: str, folder: Path, workspace: str, name: str) -> list[str]:

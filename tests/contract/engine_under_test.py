@@ -35,7 +35,8 @@ class EngineUnderTest:
     is Python source of an expression that makes one in another process (``None`` without ``OUTLIVES``).
     ``base`` is a spec with every folder made whose sandbox runs ``/bin/sh`` and the usual small tools;
     ``leftovers(name)`` lists what still exists of a removed sandbox: processes, containers, networks,
-    mounts, cgroups, files (logs do not count).
+    mounts, cgroups, files (logs do not count). ``half_make(spec)`` leaves what a command leaves behind that
+    is killed in the middle of ``create``.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class EngineUnderTest:
     open_runtime: Callable[[], Runtime]
     base: RunSpec
     leftovers: Callable[[str], list[str]]
+    half_make: Callable[[RunSpec], None] = lambda spec: None
     second_process: str | None = None
     names: list[str] = field(default_factory=list)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import anyio
 import pytest
 
@@ -131,6 +133,34 @@ async def test_a_removed_sandbox_leaves_nothing(
     assert await runtime.list(spec.workspace) == []
     assert engine.leftovers(spec.name) == []
     assert list(spec.socket_dir.iterdir()) == []
+
+
+async def test_what_a_killed_create_left_is_forgotten(engine: EngineUnderTest, runtime: Runtime) -> None:
+    spec = engine.spec("a")
+    engine.half_make(spec)
+    await runtime.forget(spec.workspace)
+    assert engine.leftovers(spec.name) == []
+    await runtime.forget(spec.workspace)
+
+
+async def test_forgetting_leaves_sandboxes_as_they_are(engine: EngineUnderTest, runtime: Runtime) -> None:
+    specs = [engine.spec("a"), engine.spec("b"), engine.spec("c")]
+    for spec, state in zip(specs, STATES, strict=True):
+        await brought_to(state, runtime, spec)
+    await runtime.forget(engine.base.workspace)
+    assert [await state_of(runtime, spec) for spec in specs] == [SandboxState(state) for state in STATES]
+    await runtime.start(specs[0].name)
+    assert await state_of(runtime, specs[0]) is SandboxState.RUNNING
+
+
+async def test_the_routers_address_is_the_same_before_and_after(
+    engine: EngineUnderTest, runtime: Runtime
+) -> None:
+    spec = engine.spec("a")
+    before = await runtime.router_host(spec.workspace)
+    ipaddress.ip_address(before)
+    await brought_to("running", runtime, spec)
+    assert await runtime.router_host(spec.workspace) == before
 
 
 async def test_a_removed_name_is_free_again(engine: EngineUnderTest, runtime: Runtime) -> None:

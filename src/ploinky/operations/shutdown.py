@@ -12,7 +12,8 @@ from ploinky.wire.events import Event, Notice, Result
 
 
 async def shutdown(platform: Platform) -> AsyncIterator[Event]:
-    """End the gateway, then every sandbox of the workspace, also those that the registry does not know."""
+    """End the gateway, then every sandbox of the workspace, also those that the registry does not know, and
+    what commands left that were killed before a sandbox was there."""
     ended = await stop_gateway(platform.layout)
     if ended:
         yield Notice(message="Router stopped.")
@@ -23,5 +24,6 @@ async def shutdown(platform: Platform) -> AsyncIterator[Event]:
         for sandbox in await ctx.runtime.list(platform.layout.id):
             await ctx.runtime.remove(sandbox.name)
             yield Notice(message=f"Removed the sandbox {sandbox.name}, which no agent owned.")
+        await ctx.runtime.forget(platform.layout.id)
     forget_engine(platform.layout)
     yield Result(value={"agents": keys, "router": "stopped" if ended else "was not running"})

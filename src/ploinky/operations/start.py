@@ -31,6 +31,7 @@ from ploinky.wire.events import Event, Notice, Progress, Result, StateChanged, S
 from ploinky.workspace.states import AgentState, Desired
 
 _FIRST_STEP_THAT_MAKES = 3
+_IMAGES_ARE_HINTS = "images are hints only; agents use the programs of this machine"
 
 
 async def start(platform: Platform, agent: AgentRef | None, port: int | None) -> AsyncIterator[Event]:
@@ -44,9 +45,13 @@ async def start(platform: Platform, agent: AgentRef | None, port: int | None) ->
         remember_engine(platform.layout, ctx.runtime.kind)
         keys = await _keys(ctx, platform, agent)
         starter = _Starter(platform, listening)
+        told = ctx.runtime.uses_images
         try:
             async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
                 await starter.look_at(event)
+                if not told and isinstance(event, StateChanged) and event.state == AgentState.CREATING:
+                    told = True
+                    yield Notice(message=f"{ctx.runtime.kind}: {_IMAGES_ARE_HINTS}")
                 yield event
             await starter.launch()
         except PloinkyError:

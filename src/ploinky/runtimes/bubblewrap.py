@@ -32,7 +32,7 @@ from ploinky.runtimes.bubblewrap_watch import RecordWatcher
 from ploinky.runtimes.cgroups import find_cgroup_home, remove_groups
 from ploinky.runtimes.launcher_ready import wait_for_launcher
 from ploinky.runtimes.log_files import begin_log, read_log, since_offset
-from ploinky.runtimes.protocol import RuntimeEvent, RuntimeHealth, Sandbox, SandboxState
+from ploinky.runtimes.protocol import LOOPBACK, RuntimeEvent, RuntimeHealth, Sandbox, SandboxState
 from ploinky.runtimes.sandbox_limits import plan_limits
 from ploinky.runtimes.seccomp import filter_program
 from ploinky.runtimes.spec import LABEL_WORKSPACE, NetworkMode, PublishedPort, RunSpec
@@ -55,6 +55,10 @@ class BubblewrapRuntime:
     @property
     def kind(self) -> str:
         return "sandbox"
+
+    @property
+    def uses_images(self) -> bool:
+        return False
 
     async def check(self) -> RuntimeHealth:
         return await check_bubblewrap(self._environ)
@@ -117,6 +121,13 @@ class BubblewrapRuntime:
             if sandbox is not None and sandbox.labels[LABEL_WORKSPACE] == workspace:
                 found.append(sandbox)
         return found
+
+    async def forget(self, workspace: str) -> None:
+        self._store.sweep()
+
+    async def router_host(self, workspace: str) -> str:
+        """Agents share the host's network."""
+        return LOOPBACK
 
     async def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: str | None = None
@@ -271,8 +282,6 @@ def _refuse_impossible(spec: RunSpec) -> None:
 
 def _remarks(spec: RunSpec) -> Iterator[str]:
     """What a person should know of the difference between the spec and this engine."""
-    if spec.image:
-        yield "a hint only; the sandbox uses the programs of this machine"
     for port in _ports(spec):
         asked = next(each for each in spec.ports if each.container_port == port.container_port)
         if asked.host_port not in (0, port.host_port):

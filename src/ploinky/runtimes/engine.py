@@ -103,6 +103,10 @@ class EngineRuntime:
     def kind(self) -> str:
         return self._api.kind
 
+    @property
+    def uses_images(self) -> bool:
+        return True
+
     async def check(self) -> RuntimeHealth:
         try:
             info = await self._api.read("info", EngineInfo)
@@ -111,11 +115,10 @@ class EngineRuntime:
         return RuntimeHealth(usable=True, version=info.version, reason=_description(info))
 
     async def router_host(self, workspace: str) -> str:
-        """The host's address as agents of the workspace reach it; the router listens there too.
+        """Where the workspace has a network of its own on this host, the host's address there.
 
-        Nothing is made by asking. Where the workspace has a network of its own on this host, it is the
-        host's address there, the same at all times; as the interface comes and goes with the agents,
-        listen with IP_FREEBIND. Elsewhere it is the host's address on its way out.
+        It is the same at all times; as the interface comes and goes with the agents, listen with
+        IP_FREEBIND. Elsewhere it is the host's address on its way out.
         """
         if await self._isolation() is Isolation.SEPARATE:
             return outbound_address()
@@ -197,7 +200,6 @@ class EngineRuntime:
             await self.forget(workspace)
 
     async def forget(self, workspace: str) -> None:
-        """Remove what no sandbox of the workspace uses: networks, those of a killed command too."""
         await self._networks.sweep(workspace)
 
     async def inspect(self, name: str) -> Sandbox | None:

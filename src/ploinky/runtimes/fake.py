@@ -22,7 +22,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from ploinky.base.clock import now_iso
 from ploinky.runtimes import errors
 from ploinky.runtimes.fake_launcher import FakeLauncher, Programs, succeed
-from ploinky.runtimes.protocol import RuntimeEvent, RuntimeEventKind, RuntimeHealth, Sandbox, SandboxState
+from ploinky.runtimes.protocol import (
+    LOOPBACK,
+    RuntimeEvent,
+    RuntimeEventKind,
+    RuntimeHealth,
+    Sandbox,
+    SandboxState,
+)
 from ploinky.runtimes.spec import PublishedPort, RunSpec
 
 _FIRST_PORT = 40000
@@ -164,6 +171,10 @@ class FakeRuntime:
     def kind(self) -> str:
         return "fake"
 
+    @property
+    def uses_images(self) -> bool:
+        return True
+
     async def check(self) -> RuntimeHealth:
         return self._engine.health
 
@@ -222,6 +233,12 @@ class FakeRuntime:
     async def list(self, workspace: str) -> list[Sandbox]:
         found = [_view(each) for each in self._engine.sandboxes.values() if each.spec.workspace == workspace]
         return sorted(found, key=lambda sandbox: sandbox.name)
+
+    async def forget(self, workspace: str) -> None:
+        """Nothing is made but sandboxes."""
+
+    async def router_host(self, workspace: str) -> str:
+        return LOOPBACK
 
     async def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: str | None = None

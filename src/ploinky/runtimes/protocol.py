@@ -14,6 +14,7 @@ asynchronous and has a deadline. To add an engine: implement ``Runtime`` and pas
 ``start`` returns when the launcher answers on its socket. ``stop`` asks with TERM and kills what is left
 after the grace; no process of the sandbox outlives it. ``remove`` also removes the socket folder's
 contents, networks that no other sandbox of the workspace uses, and everything else that ``create`` made.
+``forget`` does this for what no sandbox has: a command may be killed before it made one.
 Programs inside are run through ``ploinky.channel.Channel`` over ``RunSpec.socket_path``.
 """
 
@@ -25,6 +26,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from ploinky.runtimes.spec import PublishedPort, RunSpec
+
+LOOPBACK = "127.0.0.1"
 
 
 class SandboxState(StrEnum):
@@ -78,6 +81,10 @@ class Runtime(Protocol):
     def kind(self) -> str:
         """``sandbox``, ``podman``, ``docker`` or ``fake``."""
 
+    @property
+    def uses_images(self) -> bool:
+        """Whether agents see the programs of their image; else it is a hint and they see this machine's."""
+
     async def check(self) -> RuntimeHealth: ...
 
     def create(self, spec: RunSpec) -> AsyncIterator[str]:
@@ -93,6 +100,15 @@ class Runtime(Protocol):
 
     async def list(self, workspace: str) -> list[Sandbox]:
         """All sandboxes labelled with the workspace, in any state, sorted by name."""
+
+    async def forget(self, workspace: str) -> None:
+        """Remove what was made for the workspace and no sandbox of it uses. Sandboxes stay as they are."""
+
+    async def router_host(self, workspace: str) -> str:
+        """The host's address as agents of the workspace reach it; the router listens there too.
+
+        Nothing is made by asking. The address may be that of an interface which comes and goes with agents.
+        """
 
     def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: str | None = None
