@@ -281,6 +281,22 @@ def test_a_clients_file_that_is_not_understood_is_not_touched(stage: Stage) -> N
     assert path.read_text(encoding="utf-8") == "{ // a comment\n}"
 
 
+@pytest.mark.parametrize("link", [".cursor", ".cursor/mcp.json"])
+def test_a_clients_file_that_an_agent_made_a_link_is_neither_read_nor_written(
+    stage: Stage, link: str
+) -> None:
+    home = stage.runtime / "home"
+    home.mkdir(exist_ok=True)
+    private = home / "mcp.json"
+    private.write_text('{"private": "diary"}', encoding="utf-8")
+    (stage.root / link).parent.mkdir(exist_ok=True)
+    (stage.root / link).symlink_to(home if link == ".cursor" else private)
+    stage.run("mcp", "config", "cursor", "--install", code=1)
+    assert private.read_text(encoding="utf-8") == '{"private": "diary"}'
+    assert [path.name for path in home.glob("mcp.json*")] == ["mcp.json"]
+    assert not list(stage.root.glob(".cursor/*.bak"))
+
+
 def test_the_token_is_printed_only_when_asked_for(stage: Stage) -> None:
     token = stage.run("token").out.strip()
     assert stage.run("token").out.strip() == token

@@ -60,9 +60,13 @@ async def test_node_modules_are_mounted_read_only_if_there_are_packages(stage: S
 async def test_a_global_agent_writes_the_workspace_but_sees_no_control_files(stage: Stage) -> None:
     (stage.layout.root / ".env.dev").write_text("HIDDEN=from-env\n")
     (stage.layout.secrets_file).write_text("HIDDEN2=from-secrets\n")
+    (stage.layout.root / ".vscode").mkdir()
+    for name in (".mcp.json", ".mcp.json.bak", ".vscode/mcp.json"):
+        (stage.layout.root / name).write_text("token")
     look = (
         'cd "$PLOINKY_CWD"; touch made; ls -A .ploinky > shared/control; cat .env.dev > shared/env;'
-        " touch .ploinky/x 2>/dev/null && echo written > shared/broken; true"
+        " touch .ploinky/x 2>/dev/null && echo written > shared/broken;"
+        " cat .mcp.json .mcp.json.bak .vscode/mcp.json > shared/clients; echo x > .mcp.json; true"
     )
     stage.add("wide", {"install": look})
     await stage.enable("wide global")
@@ -70,6 +74,8 @@ async def test_a_global_agent_writes_the_workspace_but_sees_no_control_files(sta
     assert (stage.layout.root / "made").exists()
     assert (stage.layout.shared / "control").read_text() == ""
     assert (stage.layout.shared / "env").read_text() == ""
+    assert (stage.layout.shared / "clients").read_text() == ""
+    assert (stage.layout.root / ".mcp.json").read_text() == "token"
     assert not (stage.layout.shared / "broken").exists()
 
 

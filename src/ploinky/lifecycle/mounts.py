@@ -27,6 +27,8 @@ SHARED_TARGET = "/shared"
 SKILLS_TARGET = "/code/.AchillesSkills"
 _SKILLS_NAMES = (".AchillesSkills", "skills")
 _WORLD_WRITABLE = 0o777
+# the files of MCP clients may hold the owner's token, and name commands that the clients run
+_SECRET_FILES = (".env", ".env.*", ".mcp.json*", ".cursor/mcp.json*", ".vscode/mcp.json*")
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,10 @@ def _kept(mount: Mount, kept: Collection[Path]) -> Iterator[Mount]:
 
 
 def _masks(layout: Layout, place: Place) -> tuple[str, ...]:
-    """A global agent sees the workspace, but neither its control files nor its files of secrets."""
+    """A global agent sees the workspace, but neither its control files nor files that hold secrets."""
     if place.mode is not RunMode.GLOBAL:
         return ()
-    files = [*layout.root.glob(".env"), *layout.root.glob(".env.*")]
+    files = [path for pattern in _SECRET_FILES for path in layout.root.glob(pattern)]
     return (str(layout.control), *sorted(str(path) for path in files if path.is_file()))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.files import FileLock, read_text, write_atomic
+from ploinky.base.files import FileLock, read_text, require_unlinked, write_atomic
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import bind_host
@@ -142,6 +142,8 @@ async def client_config(platform: Platform, request: ConfigRequest) -> AsyncIter
         yield Output(text=text)
         yield Result(value={**value, "text": text})
         return
+    if platform.layout.root in path.parents:
+        require_unlinked(path)  # agents in global mode write there, and what is read is copied
     with FileLock(platform.layout.lock("client-config")):
         before = read_text(path)
         try:
