@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 
 import pytest
 
-from tests.cli.stage import Stage
+from tests.cli.stage import PLOINKY, Stage
 
 
 def completed(stage: Stage, *words: str) -> list[str]:
@@ -56,3 +57,39 @@ def test_outside_a_workspace_and_beside_a_torn_registry_nothing_fails(bare: Stag
     assert completed(bare, "stop", "") == []
     stage.layout.registry_file.write_text("{", encoding="utf-8")
     assert completed(stage, "stop", "") == []
+
+
+@pytest.mark.bubblewrap
+def test_tools_are_completed_by_the_name_that_call_takes(stage: Stage) -> None:
+    assert completed(stage, "call", "ec") == []
+    stage.run("enable", "agent", "echo")
+    stage.run("enable", "agent", "echo", "as", "parrot")
+    stage.run("start")
+    assert "echo__mood" in [row["name"] for row in stage.run("tools", "--json").json]
+    assert completed(stage, "call", "echo.mo") == ["echo.mood"]
+    assert set(completed(stage, "call", "")) == {
+        f"{row['agent']}.{row['name'].split('__')[-1]}" for row in stage.run("tools", "--json").json
+    }
+    assert stage.run("call", *completed(stage, "call", "parrot.moo")).out == "cheerful\n"
+
+
+@pytest.mark.bubblewrap
+def test_bash_completes_a_tool_at_tab(town: Stage) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    programs = town.runtime / "bin"
+    programs.mkdir()
+    (programs / "ploinky").write_text(f'#!/bin/sh\nexec {shlex.join(PLOINKY)} "$@"\n', encoding="utf-8")
+    (programs / "ploinky").chmod(0o755)
+    tab = "COMP_WORDS=(ploinky call echo.moo); COMP_CWORD=2; _ploinky_completion ploinky"
+    done = subprocess.run(
+        [bash, "-c", f'eval "$(ploinky completion bash)"; {tab}; printf "%s\\n" "${{COMPREPLY[@]}}"'],
+        cwd=town.root,
+        env={**town.environ, "PATH": f"{programs}:{town.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "echo.mood\n", done.stderr

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,6 +21,14 @@ from tests.router.wire import Answer, open_session, opened, send, stateless
 
 async def _get(stand: Stand, path: str, **headers: str) -> Answer:
     return await send(stand, b"", headers, path=path, method="GET")
+
+
+async def _tools_of(stand: Stand) -> list[Any]:
+    body = (await _get(stand, "/control/tools")).body
+    assert isinstance(body, dict)
+    rows = body["tools"]
+    assert isinstance(rows, list)
+    return rows
 
 
 async def test_health_and_home_need_no_token() -> None:
@@ -57,6 +66,7 @@ async def test_control_is_the_owners_alone() -> None:
     async with open_stand("alpha") as stand:
         for method, path in (
             ("GET", "/control/status"),
+            ("GET", "/control/tools"),
             ("POST", "/control/reconcile"),
             ("POST", "/control/shutdown"),
             ("GET", "/control/events"),
@@ -66,6 +76,19 @@ async def test_control_is_the_owners_alone() -> None:
         assert stand.asked == []
         wrong_way = await send(stand, b"", {}, path="/control/shutdown", method="GET")
         assert (wrong_way.status, wrong_way.headers["allow"]) == (405, "POST")
+
+
+async def test_the_owner_is_told_every_tool_under_both_of_its_names() -> None:
+    async with open_stand("alpha", "beta") as stand:
+        for agent in stand.agents.values():
+            agent.configure(agent.tool("shared", "echo hi"), agent.tool(f"of_{agent.key}", "echo hi"))
+        await stand.look()
+        listed = [(tool.name, tool.agent) for tool in await stand.client().list_tools(None)]
+        rows = await _tools_of(stand)
+        assert [(row["name"], row["agent"]) for row in rows] == listed
+        assert [row["tool"] for row in rows] == ["shared", "of_alpha", "shared", "of_beta"]
+        stand.show(beta="away")
+        assert {row["agent"] for row in await _tools_of(stand)} == {"alpha"}
 
 
 @pytest.mark.parametrize(

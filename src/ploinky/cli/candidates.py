@@ -59,7 +59,7 @@ def tool_names(layout: Layout) -> list[str]:
     answer = ask(layout, "/control/tools")
     tools = answer.get("tools") if isinstance(answer, dict) else None
     rows = tools if isinstance(tools, list) else []
-    return [f"{row['agent']}.{row['name']}" for row in rows if isinstance(row, dict)]
+    return [f"{row['agent']}.{row['tool']}" for row in rows if isinstance(row, dict)]
 
 
 def _manifests(layout: Layout) -> Iterator[Path]:

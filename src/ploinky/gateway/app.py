@@ -138,6 +138,9 @@ class GatewayApp:
     async def _status(self, receive: Receive, send: Send) -> None:
         await _send_value(send, await self._parts.status())
 
+    async def _tools(self, receive: Receive, send: Send) -> None:
+        await _send_value(send, {"tools": self._parts.router.overview()})
+
     async def _reconcile(self, receive: Receive, send: Send) -> None:
         outcome = await self._parts.reconcile()
         await self._parts.router.look()
@@ -185,6 +188,7 @@ _TABLE: Mapping[str, _Row] = MappingProxyType(
         "/healthz": _Row("GET", GatewayApp._health, owner_only=False),
         "/readyz": _Row("GET", GatewayApp._readiness, owner_only=False),
         "/control/status": _Row("GET", GatewayApp._status),
+        "/control/tools": _Row("GET", GatewayApp._tools),
         "/control/reconcile": _Row("POST", GatewayApp._reconcile),
         "/control/shutdown": _Row("POST", GatewayApp._shutdown),
         "/control/events": _Row("GET", GatewayApp._events),

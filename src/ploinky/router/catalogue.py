@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ploinky.base.jsontypes import JsonObject
+from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.router.naming import Naming, Target, public_names
 from ploinky.router.param_headers import ParamHeader, param_headers
 from ploinky.toolhost.config import ToolSpec
@@ -79,6 +79,20 @@ class Catalogue:
         if key not in self._lists:
             self._lists[key] = self._render(view, stateless)
         return self._lists[key]
+
+    def overview(self) -> list[JsonValue]:
+        """The tools of all agents that can run them: public name, agent, the tool's own name, description."""
+        return [
+            {
+                "name": self._names[Target(key, tool.name)],
+                "agent": key,
+                "tool": tool.name,
+                "description": tool.description,
+            }
+            for key, agent in self._agents.items()
+            if not agent.absent
+            for tool in agent.tools
+        ]
 
     def _render(self, view: View, stateless: bool) -> bytes:
         listed: list[JsonObject] = []

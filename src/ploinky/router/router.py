@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from ploinky.base.jsontypes import JsonValue
 from ploinky.router.agents import AgentLink
 from ploinky.router.callers import Caller, reachable
 from ploinky.router.exchange import Exchange
@@ -86,6 +87,10 @@ class Router:
     def problems(self) -> dict[str, str]:
         """What is wrong with agents' configurations, by route key."""
         return {key: link.problem for key, link in self._links.items() if link.problem}
+
+    def overview(self) -> list[JsonValue]:
+        """What the owner's list at the endpoint of all agents holds, in short: for completion, for people."""
+        return self._service.overview()
 
     def close_streams(self) -> None:
         """End every open stream, so that the server can shut down; new ones end at once."""

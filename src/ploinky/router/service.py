@@ -13,7 +13,7 @@ import orjson
 
 from ploinky import __version__
 from ploinky.base.errors import PloinkyError
-from ploinky.base.jsontypes import JsonObject
+from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.router.agents import AgentLink
 from ploinky.router.callers import Caller, reachable
 from ploinky.router.catalogue import AgentTools, Catalogue, View
@@ -84,6 +84,9 @@ class ToolService:
 
     def tools(self, view: View, *, stateless: bool) -> bytes:
         return self._catalogue.tools(view, stateless=stateless)
+
+    def overview(self) -> list[JsonValue]:
+        return self._catalogue.overview()
 
     def mirrored(self, origin: Origin, request: Request) -> tuple[ParamHeader, ...]:
         """The arguments of the called tool that headers mirror."""
