@@ -2,7 +2,7 @@
 
 The shorthand is a map of field name to field; a field is required unless it says ``optional: true``;
 ``min`` and ``max`` stand for what bounds the field's type. References to files or servers are refused, so
-that a configuration cannot make the gateway fetch anything.
+that a configuration cannot make the gateway fetch anything, and work that has no end is not begun.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from dataclasses import dataclass
 import jsonschema_rs
 
 from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.toolhost.schema_cost import TooCostlyError, schema_cost
 
 JsonPath = tuple[str | int, ...]
 _MOST_ERRORS = 8
 _LONGEST_MESSAGE = 300
+_MOST_STEPS = 20_000_000  # a fraction of a second
+_MOST_STEPS_TO_TELL_ALL = 20_000
+_BACKTRACK_LIMIT = 10_000
 _BOUNDS = {
     "string": ("minLength", "maxLength"),
     "array": ("minItems", "maxItems"),
@@ -53,11 +57,20 @@ class ArgumentCheck:
         """Compile ``schema``.
 
         Raises:
-            SchemaError: it is no valid JSON Schema, or refers to something outside itself.
+            SchemaError: it is no valid JSON Schema, refers to something outside itself, or can cost too much.
         """
         try:
-            self._validator = jsonschema_rs.validator_for(schema, offline=True)
-        except jsonschema_rs.ValidationError as error:
+            self._validator = jsonschema_rs.validator_for(
+                schema,
+                offline=True,
+                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
+            )
+            self._cost = schema_cost(schema)
+        except TooCostlyError as error:
+            raise SchemaError((), str(error)) from error
+        except ValueError as error:
+            if not isinstance(error, jsonschema_rs.ValidationError):
+                raise SchemaError((), _short(str(error))) from error
             path = tuple(error.instance_path)
             wrong_type = path[-1:] == ("type",)
             raise SchemaError(
@@ -65,18 +78,33 @@ class ArgumentCheck:
             ) from error
 
     def is_valid(self, value: JsonValue) -> bool:
-        return self._validator.is_valid(value)
+        return self._cost.of(value) <= _MOST_STEPS and self._validator.is_valid(value)
 
     def faults(self, value: JsonValue) -> tuple[ArgumentFault, ...]:
-        """What is wrong with ``value``; empty if nothing is. At most eight, in the schema's order."""
+        """What is wrong with ``value``; empty if nothing is. At most eight, in the schema's order.
+
+        Of a large value only the first fault is looked for, because the validator collects them all.
+        """
+        steps = self._cost.of(value)
+        if steps > _MOST_STEPS:
+            return (ArgumentFault("arguments", "are too large or too deep for their schema"),)
         if self._validator.is_valid(value):
             return ()
+        if steps > _MOST_STEPS_TO_TELL_ALL:
+            return (self._first_fault(value),)
         found: list[ArgumentFault] = []
         for error in self._validator.iter_errors(value):
             found.append(_argument_fault(error))
             if len(found) == _MOST_ERRORS:
                 break
         return tuple(found)
+
+    def _first_fault(self, value: JsonValue) -> ArgumentFault:
+        try:
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return _argument_fault(error)
+        return ArgumentFault("arguments", "are not valid")
 
 
 def input_schema(given: JsonObject | None) -> JsonObject:
