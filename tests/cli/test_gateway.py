@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def test_calls_during_a_kill_fail_or_succeed_and_the_next_ones_succeed(stage: St
         while not enough.is_set():
             try:
                 outcomes.append(mcp_call(stage, "mood")["result"]["content"][0]["text"].strip())
-            except (OSError, AssertionError, urllib.error.URLError):
+            except (OSError, AssertionError, KeyError):  # KeyError: an answer that says why not
                 outcomes.append("broken")
 
     callers = [threading.Thread(target=keep_calling) for _ in range(4)]
@@ -160,6 +160,30 @@ def test_an_agent_that_is_not_ready_leaves_the_tools_and_comes_back(stage: Stage
     assert stage.run("status", "--json").json["agents"][0]["ready"] is False
     ready.touch()
     eventually(lambda: tools() == ["sulk"], "the tool to come back")
+
+
+def test_names_of_tools_do_not_depend_on_who_runs_even_after_a_restart_of_the_gateway(stage: Stage) -> None:
+    crew = stage.layout.repo("crew")
+    shutil.copy(crew / "moody" / "code" / "mcp-config.json", crew / "guarded" / "mcp-config.json")
+    for words in (("echo",), ("echo", "as", "parrot"), ("moody",), ("guarded",)):
+        stage.run("enable", "agent", *words)
+    (stage.root / "agents" / "moody" / "ready").touch()
+    for agent in ("echo", "parrot", "moody"):
+        stage.run("start", agent)
+
+    def names() -> set[str]:
+        return {row["name"] for row in stage.run("tools", "--json").json}
+
+    both = {f"{agent}__{tool}" for agent in ("echo", "parrot") for tool in ("say", "fail", "mood", "wait")}
+    eventually(lambda: names() == both | {"moody__sulk"}, "the names of all")  # guarded never ran: no secret
+    stage.run("stop", "parrot")
+    alone = {name for name in both if name.startswith("echo__")} | {"moody__sulk"}
+    eventually(lambda: names() == alone, "the names of those that run")
+    stage.run("restart", "router")
+    eventually(lambda: names() == alone, "the same names behind the next gateway")
+    assert mcp_call(stage, "echo__mood")["result"]["content"][0]["text"].strip() == "cheerful"
+    stage.run("disable", "agent", "parrot")
+    eventually(lambda: "mood" in names(), "the plain name, as nobody else is configured to have it")
 
 
 def test_status_asks_a_running_gateway_without_heavy_imports(town: Stage) -> None:
