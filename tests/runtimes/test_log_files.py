@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +35,19 @@ async def test_a_tail_is_the_last_lines(tmp_path: Path, text: bytes, tail: int, 
     log = tmp_path / "log"
     log.write_bytes(text)
     assert await read(log, tail=tail) == expected
+
+
+async def test_the_tail_of_a_log_that_was_only_made_long_is_found_soon(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"first\n")
+    os.truncate(log, 1 << 40)
+    with log.open("ab") as end:
+        end.write(b"last\n")
+    began = time.monotonic()
+    found = await read(log, tail=1)
+    assert found.endswith(b"last\n")
+    assert len(found) < 64 * 1024 * 1024
+    assert time.monotonic() - began < 20
 
 
 async def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import anyio
 MAX_SIZE = 10 * 1024 * 1024
 _CHUNK = 64 * 1024
 _POLL_S = 0.05
+_LONGEST_TAIL = 16 * 1024 * 1024
 
 
 def begin_log(path: Path) -> int:
@@ -77,15 +78,17 @@ def _read(path: Path, position: int) -> bytes:
 
 
 def _tail_offset(path: Path, lines: int) -> int:
-    """The offset at which the last ``lines`` lines begin."""
+    """The offset at which the last ``lines`` lines begin; what lies far back is not looked for, because
+    the sandbox can make its log as long as it likes without writing it."""
     if lines <= 0:
         return _size(path)
     try:
         with path.open("rb") as log:
             end = position = log.seek(0, os.SEEK_END)
+            floor = max(0, end - _LONGEST_TAIL)
             wanted = lines
-            while position > 0:
-                step = min(_CHUNK, position)
+            while position > floor:
+                step = min(_CHUNK, position - floor)
                 position -= step
                 log.seek(position)
                 block = log.read(step)
@@ -96,9 +99,9 @@ def _tail_offset(path: Path, lines: int) -> int:
                         wanted -= 1
                         if wanted == 0:
                             return position + at + 1
+            return floor
     except FileNotFoundError:
         return 0
-    return 0
 
 
 def _size(path: Path) -> int:
