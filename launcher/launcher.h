@@ -27,8 +27,8 @@ enum {
 
 enum spawn_stage { STAGE_EXEC = 1, STAGE_CWD = 2, STAGE_LIMIT = 3, STAGE_OTHER = 4 };
 
-/* A child that leads its own session and group. It is not reaped before process_bury, so its pid names
- * nobody else until then. */
+/* A child that leads its own group, and in a terminal its own session. It is not reaped before
+ * process_bury, so its pid names nobody else until then. */
 struct process {
     struct process *next;
     pid_t pid; /* 0: none */

@@ -112,6 +112,7 @@ static int serve(const struct options *options)
     if ((options->socket == NULL && options->listen == NULL) || (options->listen != NULL) != (options->token_file != NULL))
         return usage();
     tidy_descriptors();
+    setsid(); /* programs live in this session, and no terminal of whoever started us is theirs */
     launcher.first_process = getpid() == 1;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     raise_file_limit();

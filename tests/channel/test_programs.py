@@ -130,9 +130,13 @@ async def test_a_program_inherits_nothing_of_the_launcher(channel: Channel) -> N
     assert signals.stdout.split()[1::2] == [b"0" * 16, b"0" * 16]
 
 
-async def test_a_program_leads_a_session_of_its_own(channel: Channel) -> None:
+async def test_a_program_leads_a_group_in_the_session_of_the_launcher(
+    launcher: RunningLauncher, channel: Channel
+) -> None:
+    """A session for each would be a group for the scheduler, and some of many would wait for long."""
     async with channel.spawn(SpawnRequest(("sleep", "60"))) as program:
-        assert os.getsid(program.pid) == os.getpgid(program.pid) == program.pid
+        assert os.getpgid(program.pid) == program.pid
+        assert os.getsid(program.pid) == os.getsid(launcher.pid) == launcher.pid
 
 
 async def test_a_limit_on_open_files_holds_for_the_program_only(channel: Channel) -> None:

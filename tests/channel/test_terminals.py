@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import anyio
@@ -28,6 +29,11 @@ async def test_a_program_gets_a_terminal_of_the_wanted_size(channel: Channel) ->
     finished = await channel.run(shell("test -t 0 && test -t 1 && test -t 2 && stty size", (33, 101)))
     assert finished.exit.ok
     assert finished.stdout == b"33 101\r\n"
+
+
+async def test_a_program_in_a_terminal_leads_a_session(channel: Channel) -> None:
+    async with channel.spawn(shell("exec sleep 60")) as program:
+        assert os.getsid(program.pid) == os.getpgid(program.pid) == program.pid
 
 
 async def test_a_new_size_reaches_the_program_with_a_signal(channel: Channel) -> None:
