@@ -230,3 +230,12 @@ async def test_options_can_ask_for_a_new_sandbox(stage: Stage) -> None:
     for options in (None, None, StartOptions(recreate=True)):
         await collect(start_agent(stage.ctx, "one", options))
     assert stage.work_file("one", "runs").read_text() == "x\nx\n"
+
+
+async def test_a_plan_is_the_same_in_every_process(stage: Stage) -> None:
+    hooks = {name: f"scripts/{name}.sh" for name in ("hosthook_preinstall", "hosthook_postinstall")}
+    files = {f"scripts/{name}.sh": "#!/bin/sh\n" for name in hooks}
+    stage.add("all", {**hooks, "mounts": {"code": "rw"}}, files)
+    made = await plan(stage, "all")
+    targets = [(mount.target.count("/"), mount.target) for mount in made.spec.mounts]
+    assert targets == sorted(targets)

@@ -72,7 +72,8 @@ class _Gateway:
             anyio.create_task_group() as tasks,
         ):
             await tasks.start(self._watch_signals)
-            tasks.start_soon(self._reconciler.run)
+            await tasks.start(self._reconciler.run)
+            await self._feed.show(self._reconciler.statuses())
             tasks.start_soon(self._follow_changes)
             try:
                 await self._serve(router)

@@ -71,7 +71,8 @@ def plan_mounts(
     masks = _masks(layout, place)
     kept = {each.target: each for mount in mounts for each in _kept(mount, place.kept)}
     mounts += (each for target, each in kept.items() if target not in masks)
-    mounts.sort(key=lambda mount: len(PurePosixPath(mount.target).parts))
+    # the same order in every process: the order is part of the spec's digest
+    mounts.sort(key=lambda mount: (len(PurePosixPath(mount.target).parts), mount.target))
     return Seen(tuple(mounts), masks)
 
 

@@ -42,19 +42,24 @@ class Reconciler:
         self._statuses: dict[str, AgentStatus] = {}
         self._changed = anyio.Event()
 
-    async def run(self) -> None:
-        """Work until cancelled; what runs goes on running."""
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled; what runs goes on running. Started once it has looked at everything."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follow_engine)
             tasks.start_soon(self._follow_registry)
+            await self._try_to_look(tasks)
+            task_status.started()
             while True:
-                self._wake = anyio.Event()
-                try:
-                    await self._look(tasks)
-                except PloinkyError as error:
-                    _LOG.warning("cannot compare registry and engine: %s", error.message)
                 with anyio.move_on_after(self._interval_s):
                     await self._wake.wait()
+                await self._try_to_look(tasks)
+
+    async def _try_to_look(self, tasks: anyio.abc.TaskGroup) -> None:
+        self._wake = anyio.Event()
+        try:
+            await self._look(tasks)
+        except PloinkyError as error:
+            _LOG.warning("cannot compare registry and engine: %s", error.message)
 
     def poke(self) -> None:
         """Look at everything now; called when somebody changed the registry or a sandbox."""
