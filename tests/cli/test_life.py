@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from ploinky.operations.ports import free_port
 from tests.cli.stage import Stage, eventually
 
 pytestmark = pytest.mark.bubblewrap
@@ -67,6 +68,33 @@ def test_a_taken_port_is_told_with_its_owner_and_nothing_is_started(stage: Stage
     assert f"Port {port} is taken by python" in fault["message"]
     assert "(pid " in fault["message"]
     assert stage.gateway_processes == []
+
+
+def test_the_environment_names_the_port_unless_words_or_configuration_do(stage: Stage) -> None:
+    configured = json.loads(stage.layout.config_file.read_text(encoding="utf-8"))
+    stage.layout.config_file.write_text(json.dumps({"runtime": "sandbox"}), encoding="utf-8")
+    first, second, third = free_port("127.0.0.1"), free_port("127.0.0.1"), free_port("127.0.0.1")
+    stage.run("start", "echo", environ={"PLOINKY_PORT": str(first)})
+    assert stage.endpoint.port == first
+    stage.run("start", environ={"PLOINKY_PORT": str(second)})
+    assert stage.endpoint.port == first, "a gateway that runs stays where it is"
+    stage.run("stop")
+    stage.run("start")
+    assert stage.endpoint.port == first, "it was there last"
+    stage.run("stop")
+    stage.run("start", str(third), environ={"PLOINKY_PORT": str(second)})
+    assert stage.endpoint.port == third
+    stage.run("stop")
+    settings = {**configured, "gateway": {"port": first}}
+    stage.layout.config_file.write_text(json.dumps(settings), encoding="utf-8")
+    stage.run("start", environ={"PLOINKY_PORT": str(second)})
+    assert stage.endpoint.port == first
+
+
+def test_a_port_of_the_environment_that_is_none_is_told(stage: Stage) -> None:
+    stage.layout.config_file.write_text(json.dumps({"runtime": "sandbox"}), encoding="utf-8")
+    for text in ("http", "70000", "-1"):
+        assert f"PLOINKY_PORT is '{text}'" in stage.run("start", environ={"PLOINKY_PORT": text}, code=2).err
 
 
 def test_missing_secrets_stop_a_start_before_anything_is_made(stage: Stage) -> None:
@@ -254,7 +282,25 @@ def test_logs_show_and_follow_what_an_agent_prints(town: Stage) -> None:
         assert lines[-1] == "tick\n"
         tail.send_signal(signal.SIGINT)
         assert tail.wait(20) == 130
-    assert "listening on" in town.run("logs", "router").out
+    assert "is no time" in town.run("logs", "worker", "--since", "yesterday", code=2).err
+    assert town.run("logs", "worker", "--since", "2100-01-01T00:00:00Z").out == ""
+
+
+def test_the_log_of_the_router_is_shown_and_followed_into_the_next_gateway(stage: Stage) -> None:
+    assert stage.run("logs", "router", code=3).err.startswith("Error: The router never ran here.")
+    stage.run("start", "echo")
+    assert "listening on" in stage.run("logs", "router").out
+    assert stage.run("logs", "router", "-n", "0").out == ""
+    assert stage.run("logs", "router", "--since", "2100-01-01T00:00:00Z").out == ""
+    for words in (("router", "-f"), ("tail", "router")):
+        with stage.running("logs", *words, "-n", "1") as tail:
+            assert tail.stdout is not None
+            assert tail.stdout.readline()
+            stage.run("restart", "router")
+            while "listening on" not in (line := tail.stdout.readline()):
+                assert line, "it ended"
+            tail.send_signal(signal.SIGINT)
+            assert tail.wait(20) == 130
 
 
 def test_routes_tell_the_addresses(town: Stage) -> None:

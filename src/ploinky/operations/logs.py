@@ -10,9 +10,11 @@ from pydantic import TypeAdapter
 from ploinky.base.errors import NotFoundError
 from ploinky.lifecycle.planner import sandbox_name
 from ploinky.manifest.values import AgentRef
+from ploinky.operations.endpoint import gateway_log as gateway_log_file
 from ploinky.operations.gateway_link import require_client
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
+from ploinky.runtimes.log_files import read_log, since_offset
 from ploinky.wire.events import Event, Output, Result
 from ploinky.workspace.layout import Layout
 
@@ -42,20 +44,21 @@ async def logs(
     yield Result()
 
 
-async def gateway_log(platform: Platform, *, tail: int | None) -> AsyncIterator[Event]:
-    """The last lines that the gateway and its supervisor wrote.
+async def gateway_log(
+    layout: Layout, *, follow: bool, tail: int | None, since: str | None
+) -> AsyncIterator[Event]:
+    """The last ``tail`` lines that the gateway and its supervisor wrote and, with ``follow``, all that come,
+    those of the next gateway too.
 
     Raises:
         NotFoundError: ``NO_LOGS``.
     """
-    from ploinky.base.files import read_text
-    from ploinky.operations.endpoint import gateway_log as file
-
-    text = read_text(file(platform.layout))
-    if text is None:
+    file = gateway_log_file(layout)
+    if not file.exists():
         raise NotFoundError("NO_LOGS", "The router never ran here.", hint="Start it: ploinky start")
-    lines = text.splitlines(keepends=True)
-    yield Output(text="".join(lines[-tail:] if tail else lines))
+    start = since_offset(file, since, None, 0)
+    async for text in _texts(read_log(file, start=start, tail=tail, follow=follow, running=lambda: True)):
+        yield Output(text=text)
     yield Result()
 
 
