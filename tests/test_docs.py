@@ -1,8 +1,8 @@
 """The documents tell the truth: every command block in them runs, every link and target exists.
 
 The `sh` blocks of one page are one session: they run in order, in one new folder that holds a copy of
-`examples/`, with `ploinky` on the PATH and the sandbox runtime. Blocks that only call `make` are checked
-against the Makefile; the targets themselves are run by CI and by test_demo.py.
+`examples/`, with `ploinky` on the PATH, the sandbox runtime and a free port. Blocks that only call `make` are
+checked against the Makefile; the targets themselves are run by CI and by test_demo.py.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
         "PLOINKY_RUNTIME": "sandbox",
+        "PLOINKY_PORT": "0",
     }
     script = "set -eu\n" + "\n".join(block for block in blocks(page) if not only_make(block))
     try:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import anyio
 import anyio.to_thread
 
-from ploinky.base.errors import DeadlineError, PloinkyError
+from ploinky.base.errors import DeadlineError, PloinkyError, UsageError
 from ploinky.base.files import FileLock, read_text
 from ploinky.base.process_id import ProcessId
 from ploinky.base.waits import wait_until
@@ -35,6 +35,7 @@ from ploinky.operations.ports import free_port, is_free, port_owner
 from ploinky.operations.routing import Listening, last_port, write_routing
 from ploinky.workspace.layout import Layout
 
+PORT_VARIABLE = "PLOINKY_PORT"
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 KILL_TIMEOUT_S = 5.0
@@ -51,21 +52,21 @@ def bind_host(platform: Platform) -> str:
 
 
 def choose_listening(platform: Platform, port: int | None) -> Listening:
-    """Where the gateway is or will be: as asked, as it runs now, as configured, as last used, or 8080.
+    """Where the gateway is or will be: as asked, as it runs now, as configured, as ``PLOINKY_PORT`` says, as
+    last used, or 8080.
 
     Port 0 becomes a free one here, and stays it, so that a gateway that was restarted is found again.
 
     Raises:
         PloinkyError: ``PORT_TAKEN``, naming who has it, if another program listens there.
+        UsageError: ``BAD_PORT`` if ``PLOINKY_PORT`` is none.
     """
     host = bind_host(platform)
     running = find_endpoint(platform.layout)
     if running is not None and port in (None, running.port):
         return Listening(running.host, running.port)
-    gateway = platform.settings.gateway
     if port is None:
-        configured = "gateway" in platform.settings.model_fields_set and "port" in gateway.model_fields_set
-        port = gateway.port if configured else last_port(platform.layout) or gateway.port
+        port = _usual_port(platform)
     if port == 0:
         last = last_port(platform.layout)
         return Listening(host, last if last and is_free(host, last) else free_port(host))
@@ -74,10 +75,27 @@ def choose_listening(platform: Platform, port: int | None) -> Listening:
         raise PloinkyError(
             "PORT_TAKEN",
             f"Port {port} is taken{f' by {owner}' if owner else ''}; the gateway cannot listen there.",
-            hint="Give another port: ploinky start PORT, or set gateway.port in .ploinky/config.json.",
+            hint="Give another port: ploinky start PORT, or set gateway.port in .ploinky/config.json or "
+            f"{PORT_VARIABLE}.",
             details={"port": str(port)},
         )
     return Listening(host, port)
+
+
+def _usual_port(platform: Platform) -> int:
+    gateway = platform.settings.gateway
+    if "gateway" in platform.settings.model_fields_set and "port" in gateway.model_fields_set:
+        return gateway.port
+    text = platform.environ.get(PORT_VARIABLE)
+    if not text:
+        return last_port(platform.layout) or gateway.port
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise UsageError(
+            "BAD_PORT",
+            f"{PORT_VARIABLE} is {text!r}, which is not a port.",
+            hint="A port is a number from 1 to 65535; 0 takes a free one.",
+        )
+    return int(text)
 
 
 async def launch_gateway(platform: Platform, listening: Listening) -> bool:

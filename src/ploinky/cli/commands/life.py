@@ -23,7 +23,8 @@ def start(invocation: Invocation, agent: str | None, port: str | None) -> None:
     """Start an agent with what it needs, or all, and the gateway.
 
     AGENT is enabled if it was not; without it, every enabled agent is started. The gateway listens on PORT,
-    else where it was last, else on 8080.
+    else where it runs now, else on gateway.port of .ploinky/config.json, else on PLOINKY_PORT (0: any that is
+    free), else where it was last, else on 8080.
     """
     from ploinky.operations.start import start as operation
 

@@ -13,8 +13,8 @@ from ploinky.cli.run import choices_of, platform_of, run_async
 def serve(invocation: Invocation, port: int | None) -> None:
     """Run the gateway in the foreground.
 
-    It listens on the loopback, restarts agents that should run, and serves their tools at /mcp. Ctrl-C ends
-    it; agents go on running.
+    It listens on the loopback (on which port: see 'ploinky start --help'), restarts agents that should run,
+    and serves their tools at /mcp. Ctrl-C ends it; agents go on running.
     """
     from ploinky.app import run_gateway_here, start_logging
     from ploinky.operations.gateway_control import choose_listening
