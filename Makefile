@@ -5,7 +5,7 @@ SHELL := /bin/sh
 RUNTIME ?= sandbox
 export RUNTIME
 
-.PHONY: demo stop test check bench launcher wheel pins clean
+.PHONY: demo stop test check bench docs launcher wheel pins clean
 
 demo:
 	@sh tools/environment.sh demo
@@ -27,6 +27,10 @@ check:
 bench:
 	@sh tools/environment.sh test
 	@.venv/bin/python -m bench $(BENCH)
+
+docs:
+	@sh tools/environment.sh test
+	@.venv/bin/python tools/cli_reference.py
 
 launcher:
 	@.venv/bin/python launcher/build.py

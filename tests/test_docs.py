@@ -77,6 +77,12 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     assert named <= targets
 
 
+def test_the_reference_of_the_command_line_is_as_the_commands_are() -> None:
+    tool = [sys.executable, str(PROJECT / "tools" / "cli_reference.py"), "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))

@@ -9,7 +9,9 @@ from ploinky.cli.run import choices_of, platform_of, run_async
 
 
 @command("serve", "ploinky serve", "ploinky serve --port 9000")
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen here; 0 takes a free port.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), metavar="PORT", help="Listen here; 0 takes a free port."
+)
 def serve(invocation: Invocation, port: int | None) -> None:
     """Run the gateway in the foreground.
 

@@ -46,7 +46,9 @@ def logs_show(invocation: Invocation, agent: str, follow: bool, lines: int | Non
 
 @command("tail", "ploinky logs tail demo")
 @click.argument("agent", shell_complete=complete_agent)
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=20, show_default=True, metavar="N")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), default=20, metavar="N", help="The last N lines first; 20."
+)
 def logs_tail(invocation: Invocation, agent: str, lines: int) -> None:
     """Follow what an agent prints.
 
