@@ -185,5 +185,6 @@ int launcher_run(int signal_fd, int unix_fd, int tcp_fd);
 int pipe_run(const char *socket_path);
 int listen_unix(const char *path);
 int listen_tcp(const char *address);
+void confine_sockets(void); /* of us and all that we start */
 
 #endif

@@ -114,6 +114,8 @@ static int serve(const struct options *options)
     tidy_descriptors();
     setsid(); /* programs live in this session, and no terminal of whoever started us is theirs */
     launcher.first_process = getpid() == 1;
+    if (launcher.first_process)
+        confine_sockets();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     raise_file_limit();
     int signal_fd = take_signals();

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -217,6 +219,29 @@ async def test_an_agent_cannot_keep_itself_from_being_removed(cell: Cell, short_
     runtime = BubblewrapRuntime(short_folder / "state", os.environ)
     await runtime.remove(cell.spec.name)
     assert list(cell.spec.socket_dir.iterdir()) == []
+
+
+async def test_an_agent_reaches_no_abstract_socket_of_the_host_but_its_own(cell: Cell) -> None:
+    """In the host's network such a socket has no file that could be hidden, and trusts by user."""
+    if not _scopes_sockets():
+        pytest.skip("this kernel cannot confine abstract sockets")
+    name = f"ploinky-{cell.workspace.parent.name}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        connect = "import socket; socket.socket(socket.AF_UNIX).connect"
+        done = await sh(cell.spec, f"python3 -c '{connect}(\"\\0{name}\")'")
+        assert not done.exit.ok
+        assert b"PermissionError" in done.stderr
+    serve = f's = socket.socket(socket.AF_UNIX); s.bind("\\0{name}"); s.listen(); '
+    own = f"import socket; {serve}socket.socket(socket.AF_UNIX).connect('\\0{name}')"
+    (cell.workspace / "own.py").write_text(own)
+    assert (await sh(cell.spec, f"python3 {cell.workspace}/own.py")).exit.ok
+
+
+def _scopes_sockets() -> bool:
+    """Landlock's version 6 or later (Linux 6.12)."""
+    return int(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1)) >= 6
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
