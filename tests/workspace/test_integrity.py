@@ -73,3 +73,17 @@ def test_a_registry_that_cannot_be_read_is_one_issue_with_its_place(layout: Layo
 def test_a_young_temporary_file_belongs_to_somebody_at_work(layout: Layout) -> None:
     (layout.control / ".tmp-agents-abc").write_text("half")
     assert check_layout(layout) == []
+
+
+def test_a_folder_that_became_a_link_is_told_and_nothing_behind_it_removed(layout: Layout) -> None:
+    other = layout.shared / "other"
+    other.mkdir()
+    left = other / ".tmp-theirs"
+    left.write_text("theirs")
+    os.utime(left, (time.time() - 3600,) * 2)
+    layout.code.rmdir()
+    layout.code.symlink_to("shared/other")
+    issues = check_layout(layout)
+    assert [issue.path for issue in issues] == [layout.code]
+    assert repair(issues) == []
+    assert left.exists()

@@ -63,6 +63,8 @@ def _folders(layout: Layout) -> Iterator[LayoutIssue]:
             yield LayoutIssue(folder, "is not a folder")
         elif layout.root not in folder.resolve().parents:
             yield LayoutIssue(folder, f"leads outside the workspace, to {folder.resolve()}")
+        elif folder.is_symlink():
+            yield LayoutIssue(folder, f"is a link, to {folder.resolve()}; put a folder in its place")
 
 
 def _gitignore(layout: Layout) -> Iterator[LayoutIssue]:
@@ -89,7 +91,7 @@ def _private_files(layout: Layout) -> Iterator[LayoutIssue]:
 
 def _leftovers(layout: Layout) -> Iterator[LayoutIssue]:
     for folder in (layout.control, layout.running, layout.code, layout.skills):
-        for path in sorted(folder.glob(".tmp-*")) if folder.is_dir() else ():
+        for path in sorted(folder.glob(".tmp-*")) if folder.is_dir() and not folder.is_symlink() else ():
             if time.time() - path.lstat().st_mtime > _OLD_ENOUGH_S:
                 yield LayoutIssue(
                     path,
