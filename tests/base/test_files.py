@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploinky.base.errors import PloinkyError, UsageError
-from ploinky.base.files import read_bytes, read_text, safe_join, temporary_folder, write_atomic
+from ploinky.base.files import read_bytes, read_text, safe_join, write_atomic
 
 
 def test_a_file_is_written_with_its_mode_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -138,10 +138,3 @@ def test_a_path_that_leaves_the_root_is_refused(trap: Path, parts: tuple[str, ..
 )
 def test_a_path_inside_the_root_is_allowed(trap: Path, parts: tuple[str, ...]) -> None:
     assert trap.resolve() in (safe_join(trap, *parts), *safe_join(trap, *parts).parents)
-
-
-def test_a_temporary_folder_is_gone_afterwards(tmp_path: Path) -> None:
-    with temporary_folder(tmp_path, "work-") as folder:
-        (folder / "file").write_text("x")
-        assert folder.parent == tmp_path
-    assert list(tmp_path.iterdir()) == []

@@ -239,3 +239,12 @@ async def test_a_plan_is_the_same_in_every_process(stage: Stage) -> None:
     made = await plan(stage, "all")
     targets = [(mount.target.count("/"), mount.target) for mount in made.spec.mounts]
     assert targets == sorted(targets)
+
+
+async def test_a_host_port_that_the_router_has_is_an_error(stage: Stage) -> None:
+    port = stage.ctx.router.port()
+    stage.add("web", {"ports": [f"{port}:7000"]})
+    with pytest.raises(PloinkyError) as caught:
+        await plan(stage, "web")
+    assert caught.value.code == "PORT_CLASH"
+    assert str(port) in caught.value.message

@@ -8,8 +8,3 @@ from datetime import UTC, datetime
 def now_iso() -> str:
     """The present as ``2026-01-31T12:00:00.000Z``."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def seconds_since(moment: str) -> float:
-    """Seconds from an ISO 8601 moment until now; negative if it lies ahead."""
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -380,16 +380,6 @@ async def _collect(program: Program, on_output: OnOutput | None) -> Finished:
     return Finished(program.exit, bytes(streams["stdout"]), bytes(streams["stderr"]))
 
 
-def _with(
-    request: SpawnRequest, *, max_output: int | None = None, no_stdin: bool | None = None
-) -> SpawnRequest:
-    from dataclasses import replace
-
-    if max_output is not None:
-        request = replace(request, max_output=max_output)
-    return request if no_stdin is None else replace(request, no_stdin=no_stdin)
-
-
 @contextlib.contextmanager
 def _deadline(what: str, timeout_s: float) -> Generator[None, None, None]:
     try:

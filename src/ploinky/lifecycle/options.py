@@ -27,14 +27,6 @@ class StartOptions:
     lock_timeout_s: float = LOCK_TIMEOUT_S
 
 
-@dataclass(frozen=True)
-class StopOptions:
-    """``grace_s`` is the time between TERM and KILL."""
-
-    grace_s: float = STOP_GRACE_S
-    lock_timeout_s: float = 60.0
-
-
 def usual_options(settings: Settings) -> StartOptions:
     """How agents start when nobody says otherwise."""
     return StartOptions(

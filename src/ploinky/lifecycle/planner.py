@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ploinky.base.errors import PloinkyError
+from ploinky.base.errors import PloinkyError, UsageError
 from ploinky.channel.model import LaunchRequest, RestartPolicy
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import Dependencies, find_dependencies
@@ -20,7 +20,8 @@ from ploinky.lifecycle.mounts import CODE_TARGET, Place, Seen, plan_mounts
 from ploinky.lifecycle.scripts import check_scripts, kept_files
 from ploinky.lifecycle.variables import AGENT_TOKEN, TOKEN_TTL_S, main_and_sidecar, platform_variables
 from ploinky.manifest.effective import effective
-from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
+from ploinky.manifest.ports import find_clash
+from ploinky.manifest.values import AgentRef, EffectiveConfig, PortSpec, RunMode
 from ploinky.repos.find import AgentLocation
 from ploinky.runtimes.errors import sandbox_needs_engine
 from ploinky.runtimes.spec import (
@@ -123,13 +124,14 @@ def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
     Raises:
         NotFoundError: AGENT_NOT_FOUND, MANIFEST_NOT_FOUND, HOOK_SCRIPT_MISSING.
         NeedsApprovalError: MISSING_SECRETS, naming all.
-        PloinkyError: a manifest's errors, PROFILE_NOT_FOUND, SANDBOX_NEEDS_ENGINE, PATH_ESCAPES.
+        PloinkyError: a manifest's errors, PROFILE_NOT_FOUND, SANDBOX_NEEDS_ENGINE, PATH_ESCAPES, PORT_CLASH.
     """
     agent = resolve_agent(ctx, entry)
     config, values = agent.config, agent.environment.values
     if ctx.runtime.kind == "sandbox" and not config.sandbox_allowed:
         raise sandbox_needs_engine(entry.key, f"it runs from the image {config.image} only")
     check_scripts(ctx.layout.repos, agent.location, config)
+    _check_ports(ctx, config)
     image = expand(config.image, values, what=f"The image of agent '{entry.key}'")
     dependencies = find_dependencies(
         ctx.layout,
@@ -220,6 +222,17 @@ def _run_spec(ctx: LifecycleContext, agent: ResolvedAgent, seen: Seen, image: st
         ),
         workdir=config.commands.workdir or CODE_TARGET,
     )
+
+
+def _check_ports(ctx: LifecycleContext, config: EffectiveConfig) -> None:
+    port = ctx.router.port()
+    if find_clash([PortSpec(port, host_port=port), *config.ports]) is not None:
+        raise UsageError(
+            "PORT_CLASH",
+            f"Agent '{config.agent}' wants port {port} of this machine, where the router listens.",
+            hint="Give the agent another host port in its manifest, or the router: ploinky start PORT",
+            details={"agent": config.agent, "port": str(port)},
+        )
 
 
 def _resources(ctx: LifecycleContext, config: EffectiveConfig) -> Resources:

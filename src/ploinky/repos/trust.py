@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ploinky.base.clock import now_iso
-from ploinky.base.errors import NeedsApprovalError
 from ploinky.base.files import FileLock
 from ploinky.workspace.documents import read_json_object, shape_error, write_json
 from ploinky.workspace.layout import Layout
@@ -72,13 +71,3 @@ class TrustBook:
 
     def _document(self) -> dict[str, object]:
         return read_json_object(self._path, code=CODE) or {}
-
-
-def not_trusted(repo: str, hook: str) -> NeedsApprovalError:
-    """The error for a host hook of a repository that nobody has trusted yet."""
-    return NeedsApprovalError(
-        "REPO_NOT_TRUSTED",
-        f"Repository '{repo}' wants to run '{hook}' on this machine and is not trusted yet.",
-        hint=f"Look at .ploinky/repos/{repo} and start again with --trust.",
-        details={"repo": repo, "hook": hook},
-    )
