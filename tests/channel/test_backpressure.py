@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import anyio
 
 from ploinky.base.waits import wait_until
@@ -94,3 +96,19 @@ async def test_large_output_passes_with_bounded_memory(release_launcher: Running
                 size += len(chunk.data)
         assert size == 100_000_000
         assert release_launcher.memory_kb() - before < GROWTH_KB
+
+
+async def test_input_goes_out_while_all_who_wait_are_silent(channel: Channel) -> None:
+    """More than the socket takes at once, from several; nothing comes back that could wake the sender."""
+    reader = SpawnRequest(("/bin/sh", "-c", "cat >/dev/null; sleep 60"))
+    async with AsyncExitStack() as programs:
+        silent = await programs.enter_async_context(channel.spawn(SpawnRequest(("sleep", "60"))))
+        fed = [await programs.enter_async_context(channel.spawn(reader)) for _ in range(4)]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(silent.wait)
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as feeding:
+                    for program in fed:
+                        feeding.start_soon(program.send, b"x" * 100_000)
+            tasks.cancel_scope.cancel()

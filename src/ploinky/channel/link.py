@@ -109,6 +109,7 @@ class Link:
         self._followers: dict[anyio.Event, None] = {}
         self._flushers: set[anyio.Event] = set()
         self._reading = False
+        self._reading_only: anyio.CancelScope | None = None
         self._last_id = 0
         self.failure: PloinkyError | None = None
 
@@ -131,6 +132,8 @@ class Link:
         self._out += data
         if len(self._out) == len(data):
             self._write()
+            if self._out and self._reading_only is not None:
+                self._reading_only.cancel()  # who reads for all must now wait for room to write too
 
     async def flush(self) -> None:
         """Wait until everything enqueued was handed to the kernel."""
@@ -184,12 +187,14 @@ class Link:
                 await self._readable_or_writable()
                 self._write()
             else:
-                await anyio.wait_readable(self._socket)
+                with anyio.CancelScope() as self._reading_only:
+                    await anyio.wait_readable(self._socket)
             self._read()
         except anyio.ClosedResourceError:
             self._fail(errors.lost(_ABANDONED))
         finally:
             self._reading = False
+            self._reading_only = None
 
     async def _readable_or_writable(self) -> None:
         async def first(wait: Callable[[], object]) -> None:
