@@ -54,7 +54,7 @@ void connection_lose(struct connection *c)
 
 void connection_send(struct connection *c, uint8_t type, uint32_t channel, const void *payload, size_t size)
 {
-    if (c == NULL || c->dead)
+    if (c == NULL || c->dead || c->closing) /* the error that closes a connection is its last word */
         return;
     if (!frame_append(&c->out, type, channel, payload, size))
         connection_lose(c);
