@@ -143,7 +143,11 @@ def test_an_agent_that_dies_is_seen_and_brought_back(stage: Stage) -> None:
     with stage.running("events", "-f", "--json") as events:
         assert events.stdout is not None
         eventually(lambda: stage.run("status", "--json").json["agents"][0]["ready"], "the worker to be ready")
-        stage.run("exec", "worker", "--", "sh", "-c", "kill -KILL $(pgrep -f work.sh | head -1)", code=None)
+        # "[.]" keeps the script from finding itself
+        victim = (
+            "for each in $(grep -l 'work[.]sh' /proc/[0-9]*/cmdline | cut -d/ -f3); do kill -KILL $each; done"
+        )
+        stage.run("exec", "worker", "--", "sh", "-c", victim, code=None)
         line = json.loads(events.stdout.readline())
     assert line["kind"] == "state_changed"
     assert line["agent"] == "worker"
