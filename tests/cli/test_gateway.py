@@ -196,7 +196,8 @@ def test_names_of_tools_do_not_depend_on_who_runs_even_after_a_restart_of_the_ga
     eventually(lambda: "mood" in names(), "the plain name, as nobody else is configured to have it")
 
 
-def test_status_asks_a_running_gateway_without_heavy_imports(town: Stage) -> None:
+def status_and_heavy_imports(stage: Stage) -> list[str]:
+    """What ``status`` printed, and in the last line the heavy modules that it loaded."""
     program = (
         "import atexit, sys\n"
         "heavy = ('pydantic', 'asyncio', 'anyio', 'http.client', 'ssl')\n"
@@ -208,13 +209,27 @@ def test_status_asks_a_running_gateway_without_heavy_imports(town: Stage) -> Non
         capture_output=True,
         text=True,
         check=True,
-        cwd=town.root,
-        env=town.environ,
+        cwd=stage.root,
+        env=stage.environ,
     )
-    lines = done.stdout.splitlines()
-    assert lines[-1] == "[]"
+    return done.stdout.splitlines()
+
+
+def test_status_asks_a_running_gateway_without_heavy_imports(town: Stage) -> None:
+    *lines, heavy = status_and_heavy_imports(town)
+    assert heavy == "[]"
     assert any(line.split()[:3] == ["echo", "running", "ready"] for line in lines)
-    assert f"Router     {town.endpoint.url}" in done.stdout
+    assert any(line.startswith(f"Router     {town.endpoint.url}") for line in lines)
+
+
+def test_status_of_what_does_not_run_needs_no_heavy_imports(stage: Stage) -> None:
+    stage.run("enable", "agent", "echo")
+    for state in ("enabled", "stopped"):
+        *lines, heavy = status_and_heavy_imports(stage)
+        assert heavy == "[]"
+        assert any(line.split()[:3] == ["echo", state, "stopped"] for line in lines)
+        stage.run("start", "echo")
+        stage.run("stop")
 
 
 def test_the_routing_file_tells_who_is_ready(town: Stage) -> None:

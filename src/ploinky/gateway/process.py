@@ -29,7 +29,8 @@ from ploinky.lifecycle.status import AgentStatus
 from ploinky.operations.endpoint import Endpoint, endpoint_file, find_endpoint, write_endpoint
 from ploinky.operations.freshness import basis_of
 from ploinky.operations.routing import Listening, write_routing
-from ploinky.operations.status import agent_facts, status_value
+from ploinky.operations.status import agent_facts
+from ploinky.operations.status_facts import status_value
 from ploinky.router.callers import TokenVerifier
 from ploinky.router.router import Naming, Router, RouterSettings, open_router
 from ploinky.wire.events import StateChanged

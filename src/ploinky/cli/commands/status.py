@@ -1,4 +1,5 @@
-"""``ploinky status``: one table. A running gateway is asked over a bare socket; nothing heavy is imported."""
+"""``ploinky status``: one table. A running gateway is asked over a bare socket, and files read while
+nothing should run: both import nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from datetime import UTC, datetime
 from ploinky.cli.console import Cell, Console, Tone
 from ploinky.cli.frame import Invocation, command
 from ploinky.operations.endpoint import ask
+from ploinky.operations.status_facts import settled_status
 from ploinky.workspace.layout import require_workspace
-from ploinky.workspace.summary import read_summaries
 
 _TONES = {"RUNNING": Tone.GOOD, "FAILED": Tone.BAD, "STOPPED": Tone.DIM, "ENABLED": Tone.DIM}
 _HEADERS = ("Agent", "State", "Health", "Profile", "Runtime", "Ports", "Uptime", "Note")
@@ -19,15 +20,14 @@ def status(invocation: Invocation) -> None:
     """Show the agents, the router and how they are."""
     layout = require_workspace(invocation.start_dir)
     answer = ask(layout, "/control/status")
-    if answer is None and read_summaries(layout):
+    if answer is None:
+        answer = settled_status(layout, invocation.environ, invocation.profile)
+    if answer is None:
         from ploinky.cli.run import perform
         from ploinky.operations.status import status as ask_engine
 
         perform(invocation, ask_engine, show=show_status)
         return
-    if answer is None:
-        router = {"state": "stopped", "url": None, "pid": None}
-        answer = {"workspace": str(layout.root), "profile": None, "router": router, "agents": []}
     if invocation.as_json:
         invocation.console.json(answer)
     else:
