@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define KERNEL_SIGNALS 64
+
 enum { USAGE = 64, SHORTEST_TOKEN = 16, LONGEST_TOKEN = 1024, MOST_FILES = 65536, CLOSE_UP_TO = 1024 };
 
 struct options {
@@ -82,8 +84,11 @@ static void tidy_descriptors(void)
 static int take_signals(void)
 {
     sigset_t set;
-    for (int number = 1; number < 32; number++)
-        signal(number, SIG_DFL); /* what our parent ignored must not be ignored by programs */
+    /* What our parent ignored must not be ignored by programs. Asked of the kernel itself, because a libc
+     * keeps the first real-time signals to itself; all zero is SIG_DFL without flags on every machine. */
+    const unsigned long by_default[8] = {0};
+    for (int number = 1; number <= KERNEL_SIGNALS; number++)
+        syscall(SYS_rt_sigaction, number, by_default, NULL, KERNEL_SIGNALS / 8);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);

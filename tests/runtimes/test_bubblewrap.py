@@ -42,10 +42,6 @@ def runtime(short_folder: Path) -> BubblewrapRuntime:
     return BubblewrapRuntime(short_folder / "state", os.environ)
 
 
-async def test_the_image_is_shown_as_a_hint(runtime: BubblewrapRuntime, spec: RunSpec) -> None:
-    assert [line for line in await create(runtime, spec) if "hint" in line]
-
-
 async def test_a_damaged_record_can_be_removed(
     runtime: BubblewrapRuntime, spec: RunSpec, short_folder: Path
 ) -> None:
