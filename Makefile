@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 RUNTIME ?= sandbox
 export RUNTIME
+# Last, so that what the system has comes first: Node for agents, where the system has none.
+export PATH := $(PATH):$(CURDIR)/.venv/bin
 
 .PHONY: demo stop test check bench docs launcher wheel pins clean
 

