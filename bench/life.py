@@ -42,8 +42,18 @@ def start_to_first_call_s(workspace: BenchWorkspace, names: tuple[str, ...]) -> 
     return started_s, time.perf_counter() - began
 
 
-def measure(runtime: str, count: int) -> tuple[float, float, float, float]:
-    """Floor, first start, start again (unchanged), stop: in wall seconds."""
+def beside_others_s(workspace: BenchWorkspace) -> float:
+    """Wall seconds of one agent more, to its first call, while the gateway and the others run."""
+    name = workspace.names[-1]
+    workspace.ploinky("stop", name)
+    began = time.perf_counter()
+    workspace.ploinky("start", name)
+    Client(*workspace.router()).call(f"/mcps/{name}/mcp", "cat", {"text": "x"})
+    return time.perf_counter() - began
+
+
+def measure(runtime: str, count: int) -> tuple[float, float, float, float, float]:
+    """Floor, first start, start again (unchanged), one agent while the gateway runs, stop: wall seconds."""
     floor = median([floor_s(runtime, count) for _ in range(3)])
     command = "sh -c 'trap \"exit 0\" TERM; while :; do sleep 1 & wait; done'"
     with bench_workspace(runtime, count, command=command) as workspace:
@@ -52,8 +62,9 @@ def measure(runtime: str, count: int) -> tuple[float, float, float, float]:
         _, first = start_to_first_call_s(workspace, workspace.names)
         stop = workspace.ploinky("stop").wall_s
         _, again = start_to_first_call_s(workspace, workspace.names)
+        beside = median([beside_others_s(workspace) for _ in range(5)])
         stops = [stop, workspace.ploinky("stop").wall_s]
-    return floor, first, again, median(stops)
+    return floor, first, again, beside, median(stops)
 
 
 def run(runtimes: tuple[str, ...]) -> Table:
@@ -62,15 +73,19 @@ def run(runtimes: tuple[str, ...]) -> Table:
     bars = []
     for runtime in runtimes:
         for count in SIZES:
-            floor, first, again, stop = measure(runtime, count)
-            rows.append((runtime, str(count), f"{floor:.2f}", f"{first:.2f}", f"{again:.2f}", f"{stop:.2f}"))
+            floor, first, again, beside, stop = measure(runtime, count)
+            figures = (f"{figure:.2f}" for figure in (floor, first, again, beside, stop))
+            rows.append((runtime, str(count), *figures))
             if count == 1:
                 if runtime == "sandbox":
                     bars.append(
-                        verdict("sandbox, 1 agent, start to first good call", first, 0.5 + floor, "s")
+                        verdict("sandbox, 1 agent, start to first good call", beside, 0.5 + floor, "s")
                     )
                 bars.append(verdict(f"{runtime}, 1 agent, stop", stop, 1, "s"))
-    columns = ("runtime", "agents", "engine's floor", "first start", "start again", "stop")
+    columns = (
+        "runtime", "agents", "engine's floor", "first start, with the gateway's", "start again, the same",
+        "one agent, gateway running", "stop of all",
+    )  # fmt: skip
     return Table(
         "Life of agents, seconds from the command to every agent's first call",
         columns,

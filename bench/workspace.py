@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PLOINKY = Path(sys.executable).with_name("ploinky")
@@ -44,6 +44,8 @@ class BenchWorkspace:
     root: Path
     runtime: str
     names: tuple[str, ...]
+    port: int
+    token: str
 
     def ploinky(self, *words: str, check: bool = True) -> Timed:
         """Run one command and time it; a failure ends the benchmark with what the command printed."""
@@ -59,10 +61,8 @@ class BenchWorkspace:
         return Timed(wall_s, cpu_s, done.stdout)
 
     def router(self) -> tuple[str, int, str]:
-        """Host, port and owner token of the running gateway."""
-        url = json.loads(self.ploinky("--json", "status").output)["router"]["url"]
-        host, port = url.removeprefix("http://").split(":")
-        return host, int(port), self.ploinky("token").output.strip()
+        """Host, port and owner token of the gateway, running or not."""
+        return "127.0.0.1", self.port, self.token
 
 
 @contextlib.contextmanager
@@ -79,11 +79,13 @@ def bench_workspace(runtime: str, agents: int, *, command: str | None = None) ->
             (code / "mcp-config.json").write_text(json.dumps(TOOL_CONFIG), encoding="utf-8")
         root = Path(folder) / "workspace"
         root.mkdir()
-        workspace = BenchWorkspace(root, runtime, names)
-        workspace.ploinky("init")
+        port = free_port()
+        made = BenchWorkspace(root, runtime, names, port, token="")
+        made.ploinky("init")
         (root / ".ploinky" / "config.json").write_text(
-            json.dumps({"gateway": {"port": free_port()}}), encoding="utf-8"
+            json.dumps({"gateway": {"port": port}}), encoding="utf-8"
         )
+        workspace = replace(made, token=made.ploinky("token").output.strip())
         workspace.ploinky("add", "repo", "bench", str(repo))
         try:
             yield workspace
