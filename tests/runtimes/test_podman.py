@@ -116,7 +116,7 @@ async def test_agents_of_two_workspaces_do_not_reach_each_other(
     assert await asked(asking, await address(other, f"ploinky_{other.workspace}")) == ""
 
 
-async def test_an_agent_reaches_what_it_enables_by_name_after_a_restart_too(
+async def test_an_agent_reaches_what_it_enables_by_name(
     engine: EngineUnderTest, runtime: PodmanRuntime
 ) -> None:
     asking = await started(runtime, engine.spec("a", network=Network(peers=("db",))))
@@ -126,10 +126,6 @@ async def test_an_agent_reaches_what_it_enables_by_name_after_a_restart_too(
     assert await heard(asking, "db", "rows")
     assert await heard(asking, "postgres", "rows")
     assert await asked(stranger, "db") == ""
-    await runtime.stop(database.name, grace_s=1)
-    await runtime.start(database.name)
-    await serving(database, "rows")
-    assert await heard(asking, "db", "rows")
 
 
 async def test_agents_that_name_one_network_reach_each_other(
