@@ -19,6 +19,7 @@ FLOORS = {
     "repos": 3,
     "runtimes": 3,
     "toolhost": 3,
+    "providers": 3,
     "lifecycle": 4,
     "router": 4,
     "operations": 6,
