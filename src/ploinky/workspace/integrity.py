@@ -79,7 +79,8 @@ def _gitignore(layout: Layout) -> Iterator[LayoutIssue]:
 
 
 def _private_files(layout: Layout) -> Iterator[LayoutIssue]:
-    for path in (layout.secrets_file, layout.owner_token_file, layout.signing_key_file):
+    private = (layout.secrets_file, layout.credentials_file, layout.owner_token_file, layout.signing_key_file)
+    for path in private:
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
         except FileNotFoundError:

@@ -63,6 +63,11 @@ class Layout:
         return self.control / ".secrets"
 
     @property
+    def credentials_file(self) -> Path:
+        """Encrypted credentials of assistants, of users at other servers, and of the workspace."""
+        return self.control / "credentials.sealed"
+
+    @property
     def owner_token_file(self) -> Path:
         return self.control / "running" / "owner.token"
 

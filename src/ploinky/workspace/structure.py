@@ -12,6 +12,7 @@ CONTROL_GITIGNORE = """\
 # secrets, logs and live state stay out of git; settings, enabled repositories and the profile may go in
 .secrets
 .secrets.*
+credentials.sealed
 *.key
 trust.json
 agents
