@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,11 @@ def layout(tmp_path: Path) -> Layout:
     root = tmp_path / "workspace"
     root.mkdir()
     return init_workspace(root)
+
+
+def pytest_sessionstart() -> None:
+    # a run in the background of a script inherits an ignored SIGINT, and the commands under test would too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
