@@ -116,7 +116,7 @@ async def test_agents_of_two_workspaces_do_not_reach_each_other(
     assert await asked(asking, await address(other, f"ploinky_{other.workspace}")) == ""
 
 
-async def test_an_agent_reaches_what_it_enables_by_name(
+async def test_an_agent_reaches_what_it_enables_by_name_after_a_restart_too(
     engine: EngineUnderTest, runtime: PodmanRuntime
 ) -> None:
     asking = await started(runtime, engine.spec("a", network=Network(peers=("db",))))
@@ -126,6 +126,21 @@ async def test_an_agent_reaches_what_it_enables_by_name(
     assert await heard(asking, "db", "rows")
     assert await heard(asking, "postgres", "rows")
     assert await asked(stranger, "db") == ""
+    await runtime.stop(database.name, grace_s=1)
+    await runtime.start(database.name)
+    await serving(database, "rows")
+    assert await heard(asking, "db", "rows")
+
+
+async def test_a_container_starts_again_after_a_reboot_has_emptied_the_runtime_folder(
+    engine: EngineUnderTest, runtime: PodmanRuntime
+) -> None:
+    spec = await started(runtime, engine.spec("a"))
+    await runtime.stop(spec.name, grace_s=1)
+    shutil.rmtree(spec.socket_dir)
+    shutil.rmtree(engine.folder / "engine" / "names")
+    await runtime.start(spec.name)
+    assert "localhost" in await text_of(spec, "cat /etc/hosts")
 
 
 async def test_agents_that_name_one_network_reach_each_other(

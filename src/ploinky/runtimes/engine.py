@@ -26,10 +26,12 @@ from ploinky.runtimes.engine_host import (
     empty,
     hand_over,
     launcher_socket,
+    make_socket_folder,
     outbound_address,
 )
 from ploinky.runtimes.engine_images import has_image, pull
 from ploinky.runtimes.engine_models import ContainerReport, EngineEvent, EngineInfo
+from ploinky.runtimes.engine_names import HostsFiles, tell_names
 from ploinky.runtimes.engine_network import (
     Isolation,
     NetworkOptions,
@@ -88,15 +90,22 @@ class EngineKind:
 class EngineRuntime:
     """``Runtime`` over one engine; see the protocol for every call's contract.
 
-    ``seccomp`` gives the profile to use instead of the engine's own; None leaves that in force.
+    ``seccomp`` gives the profile to use instead of the engine's own; None leaves that in force. With
+    ``hosts`` agents know each other's names by files that are kept there, not by the engine's name server.
     """
 
     def __init__(
-        self, api: EngineApi, kind: EngineKind, *, seccomp: Callable[[], Path | None] = lambda: None
+        self,
+        api: EngineApi,
+        kind: EngineKind,
+        *,
+        seccomp: Callable[[], Path | None] = lambda: None,
+        hosts: HostsFiles | None = None,
     ) -> None:
         self._api = api
         self._kind = kind
         self._seccomp = seccomp
+        self._hosts = hosts
         self._networks = WorkspaceNetworks(api, kind.networks)
 
     @property
@@ -155,9 +164,14 @@ class EngineRuntime:
             return
         try:
             with anyio.CancelScope(shield=True):  # what the engine was told to start is known to run
+                make_socket_folder(report)
+                if self._hosts is not None:
+                    self._hosts.ensure(report.config.labels[LABEL_WORKSPACE], name)
                 await self._networks.join(report)
                 await self._act(name, "starting", lambda each: each.start())
                 await self._keep_apart(report)
+                if self._hosts is not None:
+                    await tell_names(self._networks, self._hosts, report)
             await self._wait_for_launcher(name, socket)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
@@ -201,6 +215,8 @@ class EngineRuntime:
 
     async def forget(self, workspace: str) -> None:
         await self._networks.sweep(workspace)
+        if self._hosts is not None:
+            self._hosts.keep(workspace, {row.name for row in await self._networks.containers(workspace)})
 
     async def inspect(self, name: str) -> Sandbox | None:
         report = await self._report(name)
@@ -265,7 +281,8 @@ class EngineRuntime:
 
     async def _make(self, spec: RunSpec, facts: Facts) -> None:
         user = container_user(spec, facts)
-        hand_over(spec.socket_dir, user, facts)
+        if not facts.rootless:
+            hand_over(spec.socket_dir, user)
         base = await self._ready_networks(spec)
         body = create_body(spec, base=base, user=user, traits=self._kind.traits, facts=facts)
 
@@ -293,7 +310,8 @@ class EngineRuntime:
         isolation = await self._isolation()
         network = await self._networks.ensure_base(spec.workspace, spec.agent, isolation)
         await self._networks.ensure_links(spec)
-        return self._networks.attachment(spec.name, network)
+        hosts = None if self._hosts is None else self._hosts.ensure(spec.workspace, spec.name)
+        return self._networks.attachment(spec.name, network, hosts)
 
     async def _facts(self) -> Facts:
         info = await self._api.info()

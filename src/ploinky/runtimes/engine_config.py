@@ -24,6 +24,7 @@ from ploinky.runtimes.spec import (
 MASK_OPTIONS = ("ro", "nosuid", "nodev", "noexec", "size=64k", "mode=0555")
 SCRATCH_OPTIONS = ("rw", "nosuid", "nodev", "mode=1777")
 LOG_SIZE = "10m"
+HOSTS_TARGET = "/etc/hosts"
 # The names of an agent in its links. It has none in the base network: there they would lead nowhere.
 LABEL_ALIASES = "ploinky.aliases"
 # An empty file of the package, mounted read-only. /dev/null would swallow what is written, as if it held.
@@ -61,10 +62,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Attachment:
-    """The network that a container is made in. ``mac`` None leaves the address of its port to the engine."""
+    """The network that a container is made in. ``mac`` None leaves the address of its port to the engine,
+    ``hosts`` None the names that it knows."""
 
     network: str
     mac: str | None
+    hosts: Path | None = None
 
 
 class CreateBody(TypedDict, total=False):
@@ -105,7 +108,10 @@ def create_body(
         "User": user,
         "StopSignal": "SIGTERM",
         "ExposedPorts": {_port_key(port): {} for port in spec.ports},
-        "HostConfig": _host_config(spec, network=network, user=user, traits=traits, facts=facts),
+        "HostConfig": {
+            **_host_config(spec, network=network, user=user, traits=traits, facts=facts),
+            "Mounts": _mounts(spec, None if base is None else base.hosts),
+        },
     }
     if base is not None and base.mac is not None:
         body["NetworkingConfig"] = {"EndpointsConfig": {base.network: {"MacAddress": base.mac}}}
@@ -133,10 +139,9 @@ def host_path(spec: RunSpec, target: str) -> Path | None:
 def _host_config(
     spec: RunSpec, *, network: str | None, user: str, traits: Traits, facts: Facts
 ) -> JsonObject:
-    folders, files = _masks(spec)
+    folders, _ = _masks(spec)
     keep_id = facts.rootless and traits.keeps_id and not user.startswith("0:")
     config: JsonObject = {
-        "Mounts": [_bind(mount) for mount in _checked_mounts(spec)] + files,
         "Tmpfs": _tmpfs(spec, folders, traits),
         "NetworkMode": network or _plain_mode(spec),
         "PortBindings": _bindings(spec),
@@ -149,6 +154,13 @@ def _host_config(
         uid, gid = user.split(":")
         config["UsernsMode"] = f"keep-id:uid={uid},gid={gid}"
     return {**config, **_rights(spec, facts), **(_limits(spec) if facts.limits else {})}
+
+
+def _mounts(spec: RunSpec, hosts: Path | None) -> list[JsonObject]:
+    _, files = _masks(spec)
+    if hosts is not None and host_path(spec, HOSTS_TARGET) is None:
+        files.append(_bind(Mount(hosts, HOSTS_TARGET, read_only=True)))
+    return [_bind(mount) for mount in _checked_mounts(spec)] + files
 
 
 def _bindings(spec: RunSpec) -> dict[str, list[JsonObject]]:

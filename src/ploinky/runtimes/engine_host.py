@@ -12,6 +12,7 @@ import anyio
 from ploinky.base.errors import PloinkyError
 from ploinky.channel.client import open_channel
 from ploinky.runtimes.engine_config import Facts
+from ploinky.runtimes.engine_models import ContainerReport
 from ploinky.runtimes.spec import SOCKET_NAME, RunSpec
 
 CONNECT_TIMEOUT_S = 1.0
@@ -31,11 +32,21 @@ def container_user(spec: RunSpec, facts: Facts) -> str:
     return "0:0" if facts.rootless else f"{uid}:{gid}"
 
 
-def hand_over(folder: Path, user: str, facts: Facts) -> None:
-    """Let ``user`` make the launcher's socket in ``folder``, where this process may give it away."""
-    if os.geteuid() == 0 and not facts.rootless:
+def hand_over(folder: Path, user: str) -> None:
+    """Let ``user`` (``uid:gid``) make the launcher's socket in ``folder``, where this process may give it
+    away. A rootless engine's users are others on the host: nothing is to be given there."""
+    if os.geteuid() == 0:
         uid, gid = (int(word) for word in user.split(":"))
         os.chown(folder, uid, gid)
+
+
+def make_socket_folder(report: ContainerReport) -> None:
+    """Make a container's socket folder again if it is gone: a reboot empties the runtime folder."""
+    folder = None if report.socket_dir is None else Path(report.socket_dir)
+    if folder is not None and not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True)
+        if report.config.user:
+            hand_over(folder, report.config.user)
 
 
 def empty(folder: Path) -> None:

@@ -51,9 +51,10 @@ class Binding(_Answer):
 
 
 class Endpoint(_Answer):
-    """One network of a container. ``gateway`` is empty while it does not run."""
+    """One network of a container. Both addresses are empty while it does not run."""
 
     gateway: str = Field("", alias="Gateway")
+    address: str = Field("", alias="IPAddress")
 
 
 class MountPoint(_Answer):
@@ -76,6 +77,7 @@ class _State(_Answer):
 
 class _Config(_Answer):
     labels: Labels = Field(default_factory=dict, alias="Labels")
+    user: str = Field("", alias="User")
 
 
 class _NetworkSettings(_Answer):

@@ -21,6 +21,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -133,9 +134,10 @@ class WorkspaceNetworks:
         known = None if report is None else report.gateway
         return known or str(wanted_subnet(workspace)[1])
 
-    def attachment(self, container: str, network: str) -> Attachment:
-        """How a container is made in a network."""
-        return Attachment(network, mac_address(container, network) if self._options.fixed_macs else None)
+    def attachment(self, container: str, network: str, hosts: Path | None) -> Attachment:
+        """How a container is made in a network; ``hosts`` is its file of names, if we keep it."""
+        mac = mac_address(container, network) if self._options.fixed_macs else None
+        return Attachment(network, mac, hosts)
 
     async def ensure_links(self, spec: RunSpec) -> None:
         for name, labels in wanted_links(spec).items():
@@ -253,6 +255,11 @@ def _body(
         "Labels": labels,
         "Options": {BRIDGE_OPTION: bridge_name(name, link=internal), **dict(options)},
     }
+
+
+def is_link(network: NetworkReport) -> bool:
+    """Whether a network joins agents, and is none that leads out."""
+    return LABEL_FROM in network.labels or LABEL_NAME in network.labels
 
 
 def _concerns(link: NetworkReport, agent: str, named: str | None) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ploinky.runtimes.engine import EngineKind, EngineRuntime
 from ploinky.runtimes.engine_api import EngineApi
 from ploinky.runtimes.engine_config import Traits
+from ploinky.runtimes.engine_names import HostsFiles
 from ploinky.runtimes.engine_network import Isolation, NetworkOptions
 from ploinky.runtimes.engine_seccomp import tightened_profile
 from ploinky.runtimes.podman_service import PodmanEndpoint
@@ -30,4 +31,5 @@ class PodmanRuntime(EngineRuntime):
             EngineApi(PodmanEndpoint(folder, environ)),
             PODMAN,
             seccomp=functools.partial(tightened_profile, folder),
+            hosts=HostsFiles(folder),
         )
