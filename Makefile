@@ -33,6 +33,7 @@ bench:
 docs:
 	@sh tools/environment.sh test
 	@.venv/bin/python tools/cli_reference.py
+	@.venv/bin/python tools/rpc_reference.py
 
 launcher:
 	@.venv/bin/python launcher/build.py

@@ -77,9 +77,10 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     assert named <= targets
 
 
-def test_the_reference_of_the_command_line_is_as_the_commands_are() -> None:
-    tool = [sys.executable, str(PROJECT / "tools" / "cli_reference.py"), "--check"]
-    done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=60)
+@pytest.mark.parametrize("tool", ["cli_reference.py", "rpc_reference.py"])
+def test_a_reference_made_from_the_code_is_as_the_code_is(tool: str) -> None:
+    words = [sys.executable, str(PROJECT / "tools" / tool), "--check"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 

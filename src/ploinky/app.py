@@ -11,7 +11,7 @@ import functools
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -88,19 +88,25 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
 async def run_gateway_here(choices: Choices, *, port: int) -> None:
     """Be the gateway of the workspace until told to end."""
     from ploinky.gateway.app import Listen
-    from ploinky.gateway.process import run_gateway
+    from ploinky.gateway.process import GatewayWiring, run_gateway
 
     platform = open_platform(choices)
     async with platform.open_lifecycle() as ctx:
         remember_engine(ctx.layout, ctx.runtime.kind)
         verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer)
+        fresh = functools.partial(_platform_in_gateway, choices)
         try:
-            await run_gateway(ctx, verifier, Listen(bind_host(platform), port))
+            await run_gateway(ctx, GatewayWiring(verifier, fresh), Listen(bind_host(platform), port))
         except PloinkyError:
             raise
         except Exception:
             _log.exception("the gateway failed")  # nobody looks on when it runs in the background
             raise
+
+
+def _platform_in_gateway(choices: Choices) -> Platform:
+    """The platform for an operation that the gateway itself runs: settings and profile of this moment."""
+    return replace(open_platform(choices), in_gateway=True)
 
 
 def owner_token(platform: Platform, *, rotate: bool = False) -> str:

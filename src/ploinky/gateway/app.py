@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 
 import anyio
@@ -18,9 +19,14 @@ import orjson
 from ploinky import __version__
 from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.gateway.event_stream import serve_events
 from ploinky.gateway.guard import Guard
+from ploinky.gateway.hub import EventHub
+from ploinky.gateway.rpc.dispatch import Dispatcher
+from ploinky.gateway.rpc.http import serve_rpc
+from ploinky.gateway.rpc.socket import RpcSocket, refuse_websocket
 from ploinky.gateway.server import Listen, serve
-from ploinky.router.callers import CallerKind, TokenVerifier
+from ploinky.router.callers import Caller, CallerKind, TokenVerifier
 from ploinky.router.http import (
     PING,
     PING_EVERY_S,
@@ -55,12 +61,31 @@ There is no web page here yet; use the command line.
 """
 
 
+class Access(Enum):
+    """Who may come to a path."""
+
+    ANYONE = 0
+    CALLER = 1
+    OWNER = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request at a fixed path; ``caller`` is None where anyone may come."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    caller: Caller | None
+
+
 @dataclass(frozen=True)
 class GatewayParts:
     """What the application stands on.
 
     ``allowed_hosts`` are host names without port that a Host or Origin header may carry. ``events`` gives a
     new iterator per listener. ``shutdown`` only asks for the end, for its answer must still go out.
+    ``rpc`` and ``hub`` serve ``/rpc``, ``/ws`` and ``/events``; without them these are not there.
     """
 
     router: Router
@@ -71,6 +96,8 @@ class GatewayParts:
     events: Callable[[], AsyncIterator[Event]]
     is_ready: Callable[[], bool] = lambda: True
     allowed_hosts: frozenset[str] = field(default=LOOPBACK_HOSTS)
+    rpc: Dispatcher | None = None
+    hub: EventHub | None = None
 
 
 class GatewayApp:
@@ -82,6 +109,9 @@ class GatewayApp:
         self._closing = anyio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             return
         try:
@@ -102,6 +132,8 @@ class GatewayApp:
         """End every open stream; called by ``serve`` before it waits for connections to end."""
         self._closing.set()
         self._parts.router.close_streams()
+        if self._parts.hub is not None:
+            self._parts.hub.close()
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -115,44 +147,59 @@ class GatewayApp:
         row = _TABLE.get(path)
         if row is None:
             raise HttpError(404, "There is nothing at this path.")
-        if row.owner_only and self._guard.require_caller(scope).kind is not CallerKind.OWNER:
+        caller = self._guard.require_caller(scope) if row.access is not Access.ANYONE else None
+        if row.access is Access.OWNER and (caller is None or caller.kind is not CallerKind.OWNER):
             raise HttpError(403, "Only the owner's token may do this.")
         if scope["method"] != row.method:
             raise HttpError(405, "Method Not Allowed", [(b"allow", row.method.encode())])
-        await row.handler(self, receive, send)
+        await row.handler(self, Request(scope, receive, send, caller))
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refused before it is accepted, by the HTTP status that a request would get."""
+        parts = self._parts
+        try:
+            self._guard.check_names(scope)
+            caller = self._guard.require_caller(scope)
+        except HttpError as error:
+            await refuse_websocket(send, error)
+            return
+        if scope["path"] != "/ws" or parts.rpc is None or parts.hub is None:
+            await refuse_websocket(send, HttpError(404, "There is nothing at this path."))
+            return
+        await RpcSocket(parts.rpc, parts.hub, caller, send).run(receive, self._closing)
 
     async def _mcp(self, scope: Scope, receive: Receive, send: Send, agent: str | None) -> None:
         caller = self._guard.require_caller(scope)
         await self._parts.router.handle(scope, receive, send, caller=caller, agent=agent)
 
-    async def _home(self, receive: Receive, send: Send) -> None:
-        await send_text(send, 200, _HOME)
+    async def _home(self, request: Request) -> None:
+        await send_text(request.send, 200, _HOME)
 
-    async def _health(self, receive: Receive, send: Send) -> None:
-        await send_text(send, 200, "ok\n")
+    async def _health(self, request: Request) -> None:
+        await send_text(request.send, 200, "ok\n")
 
-    async def _readiness(self, receive: Receive, send: Send) -> None:
+    async def _readiness(self, request: Request) -> None:
         ready = self._parts.is_ready() and not self._closing.is_set()
-        await send_text(send, 200 if ready else 503, "ready\n" if ready else "not ready\n")
+        await send_text(request.send, 200 if ready else 503, "ready\n" if ready else "not ready\n")
 
-    async def _status(self, receive: Receive, send: Send) -> None:
-        await _send_value(send, await self._parts.status())
+    async def _status(self, request: Request) -> None:
+        await _send_value(request.send, await self._parts.status())
 
-    async def _tools(self, receive: Receive, send: Send) -> None:
-        await _send_value(send, {"tools": self._parts.router.overview()})
+    async def _tools(self, request: Request) -> None:
+        await _send_value(request.send, {"tools": self._parts.router.overview()})
 
-    async def _reconcile(self, receive: Receive, send: Send) -> None:
+    async def _reconcile(self, request: Request) -> None:
         outcome = await self._parts.reconcile()
         await self._parts.router.look()
-        await _send_value(send, outcome)
+        await _send_value(request.send, outcome)
 
-    async def _shutdown(self, receive: Receive, send: Send) -> None:
+    async def _shutdown(self, request: Request) -> None:
         await self._parts.shutdown()
-        await _send_value(send, {"stopping": True})
+        await _send_value(request.send, {"stopping": True})
 
-    async def _events(self, receive: Receive, send: Send) -> None:
-        await start_event_stream(send)
-        await send_chunk(send, PING)
+    async def _events(self, request: Request) -> None:
+        await start_event_stream(request.send)
+        await send_chunk(request.send, PING)
         async with anyio.create_task_group() as tasks:
 
             async def end_with(wait: Awaitable[None]) -> None:
@@ -162,15 +209,27 @@ class GatewayApp:
             async def keep_alive() -> None:
                 while True:
                     await anyio.sleep(PING_EVERY_S)
-                    await send_chunk(send, PING)
+                    await send_chunk(request.send, PING)
 
-            tasks.start_soon(end_with, wait_for_disconnect(receive))
+            tasks.start_soon(end_with, wait_for_disconnect(request.receive))
             tasks.start_soon(end_with, self._closing.wait())
             tasks.start_soon(keep_alive)
             async for each in self._parts.events():
-                await send_chunk(send, event(each.model_dump_json().encode()))
+                await send_chunk(request.send, event(each.model_dump_json().encode()))
             tasks.cancel_scope.cancel()
-        await end_event_stream(send)
+        await end_event_stream(request.send)
+
+    async def _rpc(self, request: Request) -> None:
+        if self._parts.rpc is None or request.caller is None:
+            raise HttpError(404, "There is nothing at this path.")
+        await serve_rpc(self._parts.rpc, request.caller, request.scope, request.receive, request.send)
+
+    async def _hub_events(self, request: Request) -> None:
+        if self._parts.hub is None or request.caller is None:
+            raise HttpError(404, "There is nothing at this path.")
+        await serve_events(
+            self._parts.hub, self._closing, request.caller, request.scope, request.receive, request.send
+        )
 
 
 @dataclass(frozen=True)
@@ -178,15 +237,17 @@ class _Row:
     """One fixed path."""
 
     method: str
-    handler: Callable[[GatewayApp, Receive, Send], Awaitable[None]]
-    owner_only: bool = True
+    handler: Callable[[GatewayApp, Request], Awaitable[None]]
+    access: Access = Access.OWNER
 
 
 _TABLE: Mapping[str, _Row] = MappingProxyType(
     {
-        "/": _Row("GET", GatewayApp._home, owner_only=False),
-        "/healthz": _Row("GET", GatewayApp._health, owner_only=False),
-        "/readyz": _Row("GET", GatewayApp._readiness, owner_only=False),
+        "/": _Row("GET", GatewayApp._home, Access.ANYONE),
+        "/healthz": _Row("GET", GatewayApp._health, Access.ANYONE),
+        "/readyz": _Row("GET", GatewayApp._readiness, Access.ANYONE),
+        "/rpc": _Row("POST", GatewayApp._rpc, Access.CALLER),
+        "/events": _Row("GET", GatewayApp._hub_events, Access.CALLER),
         "/control/status": _Row("GET", GatewayApp._status),
         "/control/tools": _Row("GET", GatewayApp._tools),
         "/control/reconcile": _Row("POST", GatewayApp._reconcile),

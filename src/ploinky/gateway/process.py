@@ -11,7 +11,8 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import anyio
 import anyio.abc
@@ -21,13 +22,21 @@ from ploinky.base.files import FileLock
 from ploinky.base.jsontypes import JsonValue
 from ploinky.base.process_id import ProcessId
 from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, serve
+from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.broadcast import Broadcast
+from ploinky.gateway.hub import EventHub
 from ploinky.gateway.route_feed import RouteFeed
+from ploinky.gateway.rpc.dispatch import Dispatcher
+from ploinky.gateway.rpc.services import Services
+from ploinky.gateway.rpc.table import SUBJECTS, method_table
+from ploinky.gateway.runner import Runner
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.reconcile import Reconciler
 from ploinky.lifecycle.status import AgentStatus
 from ploinky.operations.endpoint import Endpoint, endpoint_file, find_endpoint, write_endpoint
 from ploinky.operations.freshness import basis_of
+from ploinky.operations.gateway_link import require_client
+from ploinky.operations.platform import Platform
 from ploinky.operations.routing import Listening, write_routing
 from ploinky.operations.status import agent_facts
 from ploinky.operations.status_facts import status_value
@@ -37,31 +46,55 @@ from ploinky.wire.events import StateChanged
 from ploinky.workspace.layout import Layout
 
 _log = logging.getLogger(__name__)
+RESTART_CODE = 75  # any that the supervisor does not take for final
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (only compared with)
 _LOCK_WAIT_S = 2.0  # a former gateway may be on its way out
 
 
-async def run_gateway(ctx: LifecycleContext, verifier: TokenVerifier, listen: Listen) -> None:
+class GatewayRestart(PloinkyError):  # noqa: N818 (an order, raised so that the exit code tells)
+    """The gateway ended to be started anew by its supervisor."""
+
+    exit_code = RESTART_CODE
+
+    def __init__(self) -> None:
+        super().__init__("GATEWAY_RESTART", "The gateway ends to be started anew.")
+
+
+@dataclass(frozen=True)
+class GatewayWiring:
+    """What the composition root gives beside the lifecycle: who knows tokens, and a maker of platforms."""
+
+    verifier: TokenVerifier
+    platform: Callable[[], Platform]
+
+
+async def run_gateway(ctx: LifecycleContext, wiring: GatewayWiring, listen: Listen) -> None:
     """Serve until TERM, INT or a call of ``/control/shutdown``.
 
     Raises:
+        GatewayRestart: it ended in order to be started anew.
         UsageError: ``GATEWAY_RUNNING`` if another process serves this workspace.
         PloinkyError: ``PORT_TAKEN``.
     """
     with _only_one(ctx.layout):
-        await _Gateway(ctx, verifier, listen).run()
+        gateway = _Gateway(ctx, wiring, listen)
+        await gateway.run()
+    if gateway.restarting:
+        raise GatewayRestart
 
 
 class _Gateway:
-    def __init__(self, ctx: LifecycleContext, verifier: TokenVerifier, listen: Listen) -> None:
+    def __init__(self, ctx: LifecycleContext, wiring: GatewayWiring, listen: Listen) -> None:
         self._ctx = ctx
-        self._verifier = verifier
+        self._wiring = wiring
         self._listen = listen
         self._reconciler = Reconciler(ctx)
         self._feed = RouteFeed(ctx)
         self._broadcast = Broadcast()
+        self._hub = EventHub()
+        self.restarting = False
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
         self._basis = basis_of(ctx.layout, ctx.profile.name)
@@ -83,22 +116,41 @@ class _Gateway:
             tasks.cancel_scope.cancel()
 
     async def _serve(self, router: Router) -> None:
+        async with anyio.create_task_group() as operations:
+            await self._serve_app(router, Runner(operations, self._hub))
+            operations.cancel_scope.cancel()
+
+    async def _serve_app(self, router: Router, runner: Runner) -> None:
         app = create_app(
             GatewayParts(
                 router=router,
-                verifier=self._verifier,
+                verifier=self._wiring.verifier,
                 status=self._status,
                 reconcile=self._reconcile,
                 shutdown=self._shutdown,
                 events=self._broadcast.listen,
                 is_ready=lambda: self._seen is not None,
                 allowed_hosts=_allowed_hosts(self._ctx, self._listen),
+                rpc=Dispatcher(method_table(SUBJECTS), self._services(runner), AuditLog(self._ctx.layout)),
+                hub=self._hub,
             )
         )
         async with anyio.create_task_group() as serving:
             port: int = await serving.start(functools.partial(serve, app, self._listen, stop=self._stop))
             self._announce(port)
             await self._serve_agents(serving, app, port)
+
+    def _services(self, runner: Runner) -> Services:
+        layout = self._ctx.layout
+        return Services(
+            platform=self._wiring.platform,
+            status=self._status,
+            tools=functools.partial(require_client, layout),
+            hub=self._hub,
+            runner=runner,
+            audit=AuditLog(layout),
+            restart=self._restart,
+        )
 
     async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:
         """Listen also where agents of a container engine reach this host."""
@@ -147,10 +199,16 @@ class _Gateway:
         for key, status in statuses.items():
             if before is not None and before.get(key) != now[key]:
                 reason = status.reason or status.health
-                self._broadcast.send(StateChanged(agent=key, state=status.state.value, reason=reason))
+                self._tell_one(StateChanged(agent=key, state=status.state.value, reason=reason))
         for key in sorted(set(before or {}) - set(now)):
-            self._broadcast.send(StateChanged(agent=key, state="UNKNOWN", reason="disabled"))
+            self._tell_one(StateChanged(agent=key, state="UNKNOWN", reason="disabled"))
         self._seen = now
+
+    def _tell_one(self, change: StateChanged) -> None:
+        self._broadcast.send(change)
+        self._hub.publish(
+            "agents", "state", {"state": change.state, "reason": change.reason}, agent=change.agent
+        )
 
     def _write_routing(self) -> None:
         if self._endpoint is None:
@@ -171,6 +229,10 @@ class _Gateway:
     async def _reconcile(self) -> JsonValue:
         self._reconciler.poke()
         return {"agents": list(self._reconciler.statuses())}
+
+    async def _restart(self) -> None:
+        self.restarting = True
+        await self._shutdown()
 
     async def _shutdown(self) -> None:
         self._stop.set()

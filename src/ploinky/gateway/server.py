@@ -22,6 +22,7 @@ from ploinky.router.http import Receive, Scope, Send
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_TIMEOUT_S = 20.0
 MAX_CONNECTIONS = 20_000
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _BACKLOG = 512
 _IP_FREEBIND = 15  # Linux; the socket module has no name for it
 
@@ -159,7 +160,8 @@ def _config(app: ClosableApp, grace_s: float, patience_s: float) -> uvicorn.Conf
     return uvicorn.Config(
         app,
         http=type("_Patient", (_BoundedProtocol,), {"patience_s": patience_s}),
-        ws="none",
+        ws="wsproto",
+        ws_max_size=MAX_MESSAGE_BYTES,
         lifespan="off",
         interface="asgi3",
         access_log=False,

@@ -8,6 +8,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.lifecycle.enabling import disable_agent as disable
 from ploinky.lifecycle.enabling import enable_agent as enable
+from ploinky.lifecycle.waves import stop_agents
 from ploinky.manifest.values import AgentRef
 from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import poke_gateway
@@ -42,6 +43,16 @@ async def disable_agent(platform: Platform, ref: AgentRef, *, purge: bool) -> As
     kept = "" if purge else f"; its data stays in agents/{key}"
     yield Notice(agent=key, message=f"disabled{kept}")
     yield Result(value={"agent": key, "purged": purge})
+
+
+async def stop_all_agents(platform: Platform) -> AsyncIterator[Event]:
+    """Stop every agent; the gateway goes on running and hears of it."""
+    keys = list(platform.registry.read())
+    async with platform.open_lifecycle() as ctx:
+        async for event in stop_agents(ctx, keys):
+            yield event
+    await poke_gateway(platform.layout)
+    yield Result(value={"agents": list[JsonValue](keys), "router": "left"})
 
 
 async def list_agents(platform: Platform) -> AsyncIterator[Event]:

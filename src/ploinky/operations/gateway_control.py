@@ -104,6 +104,8 @@ async def launch_gateway(platform: Platform, listening: Listening) -> bool:
     A gateway that listens elsewhere, or is outdated, is ended first. Whether one was launched. It gets what
     a former one had in its environment and this command has not.
     """
+    if platform.in_gateway:
+        return False
     layout = platform.layout
     lock = FileLock(layout.lock("gateway-launch"), timeout_s=READY_TIMEOUT_S)
     await anyio.to_thread.run_sync(lock.__enter__)

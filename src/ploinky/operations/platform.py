@@ -23,7 +23,8 @@ class Platform:
     ``open_lifecycle`` finds the engine and is entered only by operations that need one; the engine is let
     go when its context ends. ``serve_args`` is the command line that runs the gateway in the foreground for
     this workspace and engine, without its port. ``trust`` allows host hooks of untrusted repositories.
-    ``runtime`` is the engine asked for by name, None if none was.
+    ``runtime`` is the engine asked for by name, None if none was. ``in_gateway``: this process is the
+    gateway, so nothing may end it to launch another.
     """
 
     layout: Layout
@@ -36,3 +37,4 @@ class Platform:
     serve_args: tuple[str, ...]
     runtime: str | None = None
     trust: bool = False
+    in_gateway: bool = False

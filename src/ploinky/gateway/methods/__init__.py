@@ -1,0 +1,1 @@
+"""The rows of the RPC table, one file per subject; ``ploinky.gateway.rpc.table`` puts them together."""

@@ -1,0 +1,30 @@
+"""What the handlers of RPC methods stand on. To give them more: a field here, filled by the process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ploinky.base.jsontypes import JsonValue
+from ploinky.gateway.audit import AuditLog
+from ploinky.gateway.hub import EventHub
+from ploinky.gateway.runner import Runner
+from ploinky.operations.platform import Platform
+from ploinky.router.gateway_client import GatewayClient
+
+
+@dataclass(frozen=True)
+class Services:
+    """``platform`` makes one that knows the settings and the profile of this moment.
+
+    ``status`` is what the gateway knows of the agents, ``tools`` a client of this very gateway as its owner.
+    ``restart`` ends this process so that its supervisor starts the next one.
+    """
+
+    platform: Callable[[], Platform]
+    status: Callable[[], Awaitable[JsonValue]]
+    tools: Callable[[], GatewayClient]
+    hub: EventHub
+    runner: Runner
+    audit: AuditLog
+    restart: Callable[[], Awaitable[None]]

@@ -1,0 +1,36 @@
+"""Every RPC method there is. To add some: a tuple of rows in a file of ``gateway/methods``, named here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ploinky.gateway.methods.agents import AGENT_METHODS
+from ploinky.gateway.methods.environment import ENVIRONMENT_METHODS
+from ploinky.gateway.methods.events import EVENT_METHODS
+from ploinky.gateway.methods.gateway import GATEWAY_METHODS
+from ploinky.gateway.methods.repos import REPO_METHODS
+from ploinky.gateway.methods.tools import TOOL_METHODS
+from ploinky.gateway.rpc.discover import DISCOVER_METHODS
+from ploinky.gateway.rpc.method import Method
+
+SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
+    ("Agents", AGENT_METHODS),
+    ("Tools", TOOL_METHODS),
+    ("Profiles and values", ENVIRONMENT_METHODS),
+    ("Repositories", REPO_METHODS),
+    ("Gateway", GATEWAY_METHODS),
+    ("Operations and activity", EVENT_METHODS),
+    ("The table itself", DISCOVER_METHODS),
+)
+
+
+def method_table(subjects: Iterable[tuple[str, tuple[Method[Any], ...]]]) -> Mapping[str, Method[Any]]:
+    """The rows by name, in their order. Two rows of one name are a fault of the program."""
+    table: dict[str, Method[Any]] = {}
+    for _, rows in subjects:
+        for row in rows:
+            assert row.name not in table, row.name
+            table[row.name] = row
+    return MappingProxyType(table)
