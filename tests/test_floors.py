@@ -22,6 +22,7 @@ FLOORS = {
     "providers": 3,
     "lifecycle": 4,
     "router": 4,
+    "skills": 4,
     "operations": 6,
     "gateway": 7,
     "app": 8,
