@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from ploinky.base.waits import wait_until
 from ploinky.channel.client import open_channel
 from ploinky.channel.model import SpawnRequest
 from ploinky.lifecycle.enabling import disable_agent
@@ -21,6 +22,7 @@ from ploinky.lifecycle.reconcile import Reconciler
 from ploinky.lifecycle.starting import start_agent
 from ploinky.lifecycle.status import AgentStatus, Health
 from ploinky.lifecycle.stopping import stop_agent
+from ploinky.runtimes.log_files import MAX_SIZE
 from ploinky.runtimes.protocol import SandboxState
 from ploinky.runtimes.spec import SOCKET_NAME
 from ploinky.workspace.states import AgentState, Desired
@@ -305,3 +307,16 @@ async def test_a_command_that_keeps_ending_is_failed_and_its_sandbox_stopped(sta
     sandbox = await stage.ctx.runtime.inspect(stage.entry("one").container_name)
     assert sandbox is not None
     assert sandbox.state is SandboxState.EXITED
+
+
+async def test_the_log_of_a_running_agent_is_bounded(stage: Stage) -> None:
+    stage.add("chatty", {"agent": f"sh -c 'head -c {MAX_SIZE + 1} /dev/zero; exec sleep 1000'"})
+    await start(stage, "chatty")
+    log = stage.layout.agent_log("chatty")
+    async with watching(stage):
+
+        async def emptied() -> bool:
+            return log.with_name("chatty.log.1").exists()
+
+        await wait_until(emptied, what="the log to be emptied", timeout_s=30)
+    assert log.stat().st_size == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ploinky.runtimes.log_files import MAX_SIZE, begin_log, read_log, since_offset
+from ploinky.runtimes.log_files import MAX_SIZE, begin_log, bound_log, read_log, since_offset
 
 
 async def read(path: Path, *, start: int = 0, tail: int | None = None) -> bytes:
@@ -64,6 +64,18 @@ def test_a_big_log_is_put_aside_before_a_start(tmp_path: Path) -> None:
     assert begin_log(log) == 0
     assert not log.exists()
     assert (tmp_path / "logs" / "a.log.1").stat().st_size == MAX_SIZE + 1
+
+
+def test_a_log_that_is_written_is_emptied_and_its_end_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("ab") as writer:
+        writer.write(b"first\n" + b"x" * MAX_SIZE)
+        writer.flush()
+        assert bound_log(log)
+        writer.write(b"next\n")
+    assert log.read_bytes() == b"next\n"
+    assert (tmp_path / "log.1").read_bytes() == b"x" * MAX_SIZE
+    assert not bound_log(log)
 
 
 async def test_following_goes_on_after_the_file_was_put_aside(tmp_path: Path) -> None:

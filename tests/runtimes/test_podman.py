@@ -23,7 +23,7 @@ from ploinky.channel.model import LaunchRequest
 from ploinky.runtimes import errors
 from ploinky.runtimes.podman import PodmanRuntime
 from ploinky.runtimes.podman_service import OwnService
-from ploinky.runtimes.protocol import RuntimeEventKind
+from ploinky.runtimes.protocol import RuntimeEventKind, SandboxState
 from ploinky.runtimes.spec import Mount, Network, NetworkMode, PublishedPort, RunSpec
 from tests import engines
 from tests.contract import engine_podman
@@ -216,6 +216,30 @@ async def test_an_agent_sees_nothing_of_the_host_but_its_mounts(
     spec = await started(runtime, engine.spec("a", mounts=mounts))
     found = await text_of(spec, f"find {private} | sort; ls -A {Path.home()}")
     assert found.split() == [str(private), f"{private}/agents", f"{private}/agents/a"]
+
+
+@pytest.mark.parametrize("target", ["/code", "/opt/code"])
+async def test_a_folder_that_became_a_link_after_it_was_checked_is_not_shown(
+    engine: EngineUnderTest, runtime: PodmanRuntime, target: str
+) -> None:
+    meant, private = engine.folder / "workspace" / "agents", engine.folder / "private"
+    for each in (meant, private):
+        each.mkdir(parents=True)
+    (private / "key").write_text("hidden")
+    spec = engine.spec("a", mounts=(Mount(meant, target, read_only=False),))
+    await create(runtime, spec)
+    meant.rmdir()
+    meant.symlink_to(private)
+    with pytest.raises(PloinkyError) as refused:
+        await runtime.start(spec.name)
+    assert (refused.value.code, str(meant) in refused.value.message) == ("CONTAINER_START_FAILED", True)
+    sandbox = await runtime.inspect(spec.name)
+    assert sandbox is not None
+    assert sandbox.state is SandboxState.EXITED
+    meant.unlink()
+    meant.mkdir()
+    await runtime.start(spec.name)
+    assert await text_of(spec, f"ls {target}") == ""
 
 
 async def test_a_user_of_one_s_own_and_a_read_only_root(

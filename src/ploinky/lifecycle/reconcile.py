@@ -19,12 +19,14 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.pulse import RESTART_PATIENCE, Patience
 from ploinky.lifecycle.status import AgentStatus
 from ploinky.lifecycle.watching import Watcher
+from ploinky.runtimes.log_files import bound_log
 from ploinky.runtimes.protocol import RuntimeEvent
 from ploinky.workspace.registry import RegistryEntry
 
 _LOG = logging.getLogger(__name__)
 _REGISTRY_POLL_S = 0.25
 _REJOIN_PAUSE_S = 1.0
+_LOGS_PAUSE_S = 1.0
 
 
 class Reconciler:
@@ -47,6 +49,7 @@ class Reconciler:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follow_engine)
             tasks.start_soon(self._follow_registry)
+            tasks.start_soon(self._bound_logs)
             await self._try_to_look(tasks)
             task_status.started()
             while True:
@@ -137,6 +140,16 @@ class Reconciler:
             if facts != before:
                 before = facts
                 self.poke()
+
+    async def _bound_logs(self) -> None:
+        """Keep what agents print from filling the disk, also while they run."""
+        while True:
+            await anyio.sleep(_LOGS_PAUSE_S)
+            for key in tuple(self._watchers):
+                try:
+                    await anyio.to_thread.run_sync(bound_log, self._ctx.layout.agent_log(key))
+                except (OSError, PloinkyError) as error:
+                    _LOG.warning("the log of agent %s cannot be bounded: %s", key, error)
 
     def _registry_facts(self) -> tuple[int, int] | None:
         try:

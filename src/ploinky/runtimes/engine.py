@@ -31,6 +31,7 @@ from ploinky.runtimes.engine_host import (
 )
 from ploinky.runtimes.engine_images import has_image, pull
 from ploinky.runtimes.engine_models import ContainerReport, EngineEvent, EngineInfo
+from ploinky.runtimes.engine_mounts import require_meant_mounts
 from ploinky.runtimes.engine_names import HostsFiles, tell_names
 from ploinky.runtimes.engine_network import (
     Isolation,
@@ -79,12 +80,16 @@ NO_LIMITS = (
 
 @dataclass(frozen=True)
 class EngineKind:
-    """One engine: its words, its networks, and how its rootless form keeps agents apart."""
+    """One engine: its words, its networks, and how its rootless form keeps agents apart.
+
+    ``checks_mounts``: its processes are in this machine's ``/proc``, so that mounts can be looked at.
+    """
 
     traits: Traits
     networks: NetworkOptions
     isolation: Isolation
     rootless_isolation: Isolation
+    checks_mounts: bool = False
 
 
 class EngineRuntime:
@@ -169,6 +174,8 @@ class EngineRuntime:
                     self._hosts.ensure(report.config.labels[LABEL_WORKSPACE], name)
                 await self._networks.join(report)
                 await self._act(name, "starting", lambda each: each.start())
+                if self._kind.checks_mounts:
+                    await anyio.to_thread.run_sync(require_meant_mounts, await self._require(name))
                 await self._keep_apart(report)
                 if self._hosts is not None:
                     await tell_names(self._networks, self._hosts, report)

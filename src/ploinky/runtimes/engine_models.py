@@ -60,6 +60,7 @@ class Endpoint(_Answer):
 class MountPoint(_Answer):
     source: str = Field("", alias="Source")
     destination: str = Field("", alias="Destination")
+    type: str = Field("", alias="Type")
 
 
 Bindings = Annotated[dict[str, list[Binding] | None], BeforeValidator(_none_is_empty)]

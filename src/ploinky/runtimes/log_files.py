@@ -1,7 +1,7 @@
 """Logs that lie in files of the workspace, for engines that keep none of their own.
 
 The sandbox appends; nobody else writes. A file that has grown past ``MAX_SIZE`` is put aside as
-``<name>.1`` before a start, replacing the one before it.
+``<name>.1``, replacing the one before it: moved before a start, copied and emptied while it is written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 import anyio
+
+from ploinky.base.files import write_atomic
 
 MAX_SIZE = 10 * 1024 * 1024
 _CHUNK = 64 * 1024
@@ -27,6 +29,21 @@ def begin_log(path: Path) -> int:
         path.replace(path.with_name(f"{path.name}.1"))
         return 0
     return size
+
+
+def bound_log(path: Path) -> bool:
+    """Copy the end of a log that has grown too big aside and empty it; whether that was done.
+
+    What is written between the two is lost. The sandbox goes on appending to the same file.
+    """
+    if _size(path) <= MAX_SIZE:
+        return False
+    with path.open("r+b") as log:
+        end = log.seek(0, os.SEEK_END)
+        log.seek(max(0, end - MAX_SIZE))
+        write_atomic(path.with_name(f"{path.name}.1"), log.read(MAX_SIZE), mode=0o600)
+        log.truncate(0)
+    return True
 
 
 def since_offset(path: Path, since: str | None, run_started: str | None, run_offset: int) -> int:

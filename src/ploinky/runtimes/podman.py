@@ -20,6 +20,7 @@ PODMAN = EngineKind(
     networks=NetworkOptions(base=(("isolate", "true"),), link=(("isolate", "true"),), fixed_macs=True),
     isolation=Isolation.PORTS,
     rootless_isolation=Isolation.SEPARATE,
+    checks_mounts=True,
 )
 
 
