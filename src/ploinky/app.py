@@ -27,8 +27,7 @@ from ploinky.operations.routing import last_port
 from ploinky.repos.store import RepoStore
 from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.runtimes.choose import choose_runtime
-from ploinky.secrets.sources import SecretSources
-from ploinky.secrets.store import DotSecrets
+from ploinky.secrets.stores import SecretStores
 from ploinky.secrets.tokens import OwnerToken, TokenSigner
 from ploinky.workspace.layout import Layout, find_workspace, require_workspace, runtime_folder
 from ploinky.workspace.profiles import active_profile
@@ -71,14 +70,16 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
     else:
         layout = require_workspace(choices.start_dir)
     settings = load_settings(layout)
+    secrets = SecretStores(layout, choices.environ, settings.secrets)
     return Platform(
         layout=layout,
         environ=choices.environ,
+        secrets=secrets,
         settings=settings,
         registry=Registry(layout),
         repos=RepoStore(layout, environ=choices.environ),
         profile=active_profile(layout, choices.environ, choices.profile),
-        open_lifecycle=functools.partial(_open_lifecycle, layout, settings, choices),
+        open_lifecycle=functools.partial(_open_lifecycle, layout, settings, secrets, choices),
         serve_args=_serve_args(layout, choices),
         runtime=choices.engine,
         trust=choices.trust,
@@ -119,8 +120,8 @@ def start_logging(platform: Platform, *, verbose: bool) -> None:
     """Send the log of this process to stderr, free of every secret that the workspace knows now."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    sources = SecretSources(platform.layout, platform.environ, platform.profile.name)
-    kept = [found.value for name in DotSecrets(platform.layout).names() if (found := sources.find(name))]
+    sources = platform.secrets.sources(platform.profile.name)
+    kept = [found.value for name in platform.secrets.kept.names() if (found := sources.find(name))]
     handler.addFilter(RedactingFilter(Redactor([*kept, OwnerToken(platform.layout).ensure()])))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -129,7 +130,7 @@ def start_logging(platform: Platform, *, verbose: bool) -> None:
 
 @contextlib.asynccontextmanager
 async def _open_lifecycle(
-    layout: Layout, settings: Settings, choices: Choices
+    layout: Layout, settings: Settings, secrets: SecretStores, choices: Choices
 ) -> AsyncIterator[LifecycleContext]:
     OwnerToken(layout).ensure()
     runtime_dir = runtime_folder(layout, choices.environ)
@@ -144,6 +145,7 @@ async def _open_lifecycle(
             repos=RepoStore(layout, environ=choices.environ),
             runtime=runtime,
             environ=choices.environ,
+            secrets=secrets,
             runtime_dir=runtime_dir,
             launcher_dir=launcher_folder(choices.environ),
             signer=TokenSigner(layout),

@@ -18,6 +18,7 @@ from ploinky.manifest.refs import parse_agent_ref
 from ploinky.repos.store import RepoStore
 from ploinky.runtimes.bubblewrap import BubblewrapRuntime
 from ploinky.runtimes.protocol import Runtime
+from ploinky.secrets.stores import SecretStores
 from ploinky.secrets.tokens import TokenSigner
 from ploinky.wire.events import Event, StepDone
 from ploinky.workspace.layout import Layout
@@ -64,7 +65,9 @@ class Stage:
 
     def with_environ(self, **values: str) -> Stage:
         """The same workspace as a command sees it that has further variables."""
-        return replace(self, ctx=replace(self.ctx, environ={**self.ctx.environ, **values}))
+        environ = {**self.ctx.environ, **values}
+        secrets = SecretStores(self.layout, environ, self.ctx.settings.secrets)
+        return replace(self, ctx=replace(self.ctx, environ=environ, secrets=secrets))
 
     def with_profile(self, name: str) -> Stage:
         return replace(self, ctx=replace(self.ctx, profile=ActiveProfile(name, ProfileOrigin.FLAG)))
@@ -81,13 +84,15 @@ def make_context(
 ) -> LifecycleContext:
     """A context for the workspace at ``root``, as the composition root would make it."""
     layout = init_workspace(root)
+    settings = load_settings(layout)
     return LifecycleContext(
         layout=layout,
         registry=Registry(layout),
-        settings=load_settings(layout),
+        settings=settings,
         repos=RepoStore(layout, environ=environ),
         runtime=runtime,
         environ=environ,
+        secrets=SecretStores(layout, environ, settings.secrets),
         runtime_dir=runtime_dir,
         launcher_dir=launcher_folder({}),
         signer=TokenSigner(layout),

@@ -16,7 +16,6 @@ from ploinky.runtimes.podman import PodmanRuntime
 from ploinky.runtimes.podman_service import OwnService
 from ploinky.runtimes.protocol import SandboxState
 from ploinky.runtimes.spec import LABEL_DIGEST
-from ploinky.secrets.store import DotSecrets
 from ploinky.wire.events import StepStarted
 from ploinky.workspace.states import AgentState
 from tests import engines
@@ -84,7 +83,7 @@ async def test_the_twelve_steps_in_a_real_container(pods: Stage) -> None:
 
 
 async def test_inspect_and_the_stored_configuration_show_no_secret(pods: Stage) -> None:
-    DotSecrets(pods.layout).set("SHOP_PASSPHRASE", VALUE)
+    pods.ctx.secrets.kept.set("SHOP_PASSPHRASE", VALUE)
     pods.add(
         "shop",
         {

@@ -14,7 +14,6 @@ from ploinky.lifecycle.environment import agent_environment
 from ploinky.lifecycle.planner import plan_agent, socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.runtimes.spec import SOCKET_NAME
-from ploinky.secrets.store import DotSecrets
 from ploinky.wire.events import Output
 from tests.lifecycle.stage import Stage, collect
 
@@ -47,7 +46,7 @@ def command_lines() -> Iterator[bytes]:
 
 
 async def running(stage: Stage) -> None:
-    DotSecrets(stage.layout).set("SHOP_PASSPHRASE", VALUE)
+    stage.ctx.secrets.kept.set("SHOP_PASSPHRASE", VALUE)
     stage.add("shop", MANIFEST)
     await stage.enable("shop")
     await collect(start_agent(stage.ctx, "shop"))
@@ -110,5 +109,5 @@ async def test_an_agents_token_is_masked_in_what_hooks_print(stage: Stage) -> No
 
 async def test_a_secret_that_changed_is_given_at_the_next_launch(stage: Stage) -> None:
     await running(stage)
-    DotSecrets(stage.layout).set("SHOP_PASSPHRASE", "another-value-815")
+    stage.ctx.secrets.kept.set("SHOP_PASSPHRASE", "another-value-815")
     assert (await agent_environment(stage.ctx, "shop"))["SHOP_PASSPHRASE"] == "another-value-815"

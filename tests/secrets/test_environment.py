@@ -50,7 +50,7 @@ def test_a_bare_name_that_is_not_set_is_a_notice(layout: Layout) -> None:
 
 
 def test_an_alias_in_the_manifest_is_followed(layout: Layout) -> None:
-    DotSecrets(layout).set("PROD_DB", "postgres://u:hunter2@h/db")
+    DotSecrets(layout, {}).set("PROD_DB", "postgres://u:hunter2@h/db")
     environment = resolved(
         layout, {"DB": "$PROD_DB", "COPY": {"default": "$PROD_DB"}, "OWN": "$OWN"}, environ={"OWN": "o"}
     )
@@ -88,7 +88,7 @@ def test_a_key_listed_by_name_is_passed_and_not_called_left_out(layout: Layout) 
 
 
 def test_everything_missing_is_told_at_once_in_the_words_of_the_seed(layout: Layout) -> None:
-    DotSecrets(layout).set("ALIASED", "$NOWHERE")
+    DotSecrets(layout, {}).set("ALIASED", "$NOWHERE")
     env = [{"name": "NEEDED", "required": True}, "OPTIONAL"]
     with pytest.raises(NeedsApprovalError) as caught:
         resolved(layout, env, secrets=("PROD_API_KEY", "ALIASED", "EMPTY"), environ={"EMPTY": ""})
@@ -113,7 +113,7 @@ def test_everything_missing_is_told_at_once_in_the_words_of_the_seed(layout: Lay
 
 
 def test_secrets_are_given_masked_and_named(layout: Layout) -> None:
-    DotSecrets(layout).set("PROD_API_KEY", "hunter2-hunter2")
+    DotSecrets(layout, {}).set("PROD_API_KEY", "hunter2-hunter2")
     environment = resolved(layout, {"LEVEL": "debug"}, secrets=("PROD_API_KEY",))
     assert environment.values["PROD_API_KEY"] == "hunter2-hunter2"
     assert environment.secret_names == {"PROD_API_KEY"}
@@ -133,7 +133,7 @@ def test_in_a_workflow_the_source_is_named_so(layout: Layout) -> None:
 
 
 def test_a_key_of_several_lines_is_masked_line_by_line(layout: Layout) -> None:
-    DotSecrets(layout).set("PEM", "-----BEGIN-----\nMIIabcdefghijkl\n-----END-----")
+    DotSecrets(layout, {}).set("PEM", "-----BEGIN-----\nMIIabcdefghijkl\n-----END-----")
     redactor = resolved(layout, [], secrets=("PEM",)).redactor()
     assert redactor.scrub("line: MIIabcdefghijkl") == f"line: {MASK}"
 
@@ -152,7 +152,7 @@ def test_a_key_of_several_lines_is_masked_line_by_line(layout: Layout) -> None:
 def test_local_files_hold_secrets_and_harmless_words(
     layout: Layout, name: str, value: str, secret: bool
 ) -> None:
-    DotSecrets(layout).set(name, value)
+    DotSecrets(layout, {}).set(name, value)
     assert (name in resolved(layout, [name]).secret_names) is secret
     assert name in resolved(layout, [name], secrets=(name,)).secret_names
 
@@ -162,7 +162,7 @@ def test_no_error_and_no_notice_shows_a_value(tmp_path_factory: pytest.TempPathF
     layout = Layout(tmp_path_factory.mktemp("values"))
     layout.running.mkdir(parents=True)
     value = f"hunter2{value}"
-    DotSecrets(layout).set("A_TOKEN", value, literal=True)
+    DotSecrets(layout, {}).set("A_TOKEN", value, literal=True)
     texts: list[str] = []
     for secrets in ((), ("GONE",)):
         try:

@@ -19,7 +19,7 @@ def test_the_order_is_environment_secrets_profile_file_env_file(layout: Layout) 
     write(layout, ".env.dev", "A=profile\nB=profile\nC=profile\n")
     write(layout, ".env.prod", "D=other profile\n")
     for name in ("A", "B"):
-        DotSecrets(layout).set(name, "secrets")
+        DotSecrets(layout, {}).set(name, "secrets")
     sources = SecretSources(layout, {"A": "process"}, "dev")
     found = {name: sources.find(name) for name in "ABCDE"}
     assert {name: each.source for name, each in found.items() if each} == {
@@ -41,7 +41,7 @@ def test_a_variable_set_to_nothing_is_set(layout: Layout) -> None:
 
 def test_an_alias_is_followed_through_all_sources(layout: Layout) -> None:
     write(layout, ".env", "A=$B\nC=value\n")
-    DotSecrets(layout).set("B", "$C")
+    DotSecrets(layout, {}).set("B", "$C")
     found = SecretSources(layout, {}, None).find("A")
     assert found is not None
     assert (found.value, found.source, found.chain) == ("value", SourceKind.ENV_FILE, ("A", "B", "C"))

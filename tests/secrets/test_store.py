@@ -19,7 +19,7 @@ from pathlib import Path
 from ploinky.secrets.store import DotSecrets
 from ploinky.workspace.layout import Layout
 for turn in range(10):
-    DotSecrets(Layout(Path(sys.argv[1]))).set(f"W{sys.argv[2]}_{turn}", "value")
+    DotSecrets(Layout(Path(sys.argv[1])), {}).set(f"W{sys.argv[2]}_{turn}", "value")
 """
 
 
@@ -28,7 +28,7 @@ def mode(layout: Layout) -> str:
 
 
 def test_a_value_is_kept_in_a_private_file(layout: Layout) -> None:
-    store = DotSecrets(layout)
+    store = DotSecrets(layout, {})
     assert store.names() == ()
     store.set("KEY", "one two\nthree")
     assert mode(layout) == "0o600"
@@ -37,7 +37,7 @@ def test_a_value_is_kept_in_a_private_file(layout: Layout) -> None:
 
 def test_comments_order_and_foreign_lines_survive(layout: Layout) -> None:
     layout.secrets_file.write_text("# mine\nexport A='a'\n\nB=old # why\nB=older\nC=3")
-    store = DotSecrets(layout)
+    store = DotSecrets(layout, {})
     store.set("B", "new")
     store.set("D", "4")
     assert layout.secrets_file.read_text() == "# mine\nexport A='a'\n\nB=new\nC=3\nD=4\n"
@@ -47,7 +47,7 @@ def test_comments_order_and_foreign_lines_survive(layout: Layout) -> None:
 
 
 def test_a_value_that_names_a_variable_is_an_alias_unless_meant_literally(layout: Layout) -> None:
-    store = DotSecrets(layout)
+    store = DotSecrets(layout, {})
     store.set("A", "$B")
     store.set("C", "$B", literal=True)
     found = store.read()
@@ -55,7 +55,7 @@ def test_a_value_that_names_a_variable_is_an_alias_unless_meant_literally(layout
 
 
 def test_several_are_set_together_or_not_at_all(layout: Layout) -> None:
-    store = DotSecrets(layout)
+    store = DotSecrets(layout, {})
     with pytest.raises(UsageError):
         store.set_all([Binding("GOOD", "1"), Binding("NOT GOOD", "2")])
     assert store.names() == ()
@@ -66,18 +66,18 @@ def test_several_are_set_together_or_not_at_all(layout: Layout) -> None:
 def test_a_file_that_others_can_read_is_made_private_and_that_is_told(layout: Layout) -> None:
     layout.secrets_file.write_text("KEY=hunter2hunter2\n")
     layout.secrets_file.chmod(0o644)
-    notice = DotSecrets(layout).secure()
+    notice = DotSecrets(layout, {}).secure()
     assert notice is not None
     assert "0644" in notice
     assert "hunter2" not in notice
     assert mode(layout) == "0o600"
-    assert DotSecrets(layout).secure() is None
+    assert DotSecrets(layout, {}).secure() is None
 
 
 def test_a_file_with_a_fault_is_never_overwritten(layout: Layout) -> None:
     layout.secrets_file.write_text("KEY='hunter2hunter2\n")
     with pytest.raises(PloinkyError) as caught:
-        DotSecrets(layout).set("OTHER", "x")
+        DotSecrets(layout, {}).set("OTHER", "x")
     assert caught.value.code == "DOTENV_SYNTAX"
     assert "hunter2" not in str(caught.value)
     assert layout.secrets_file.read_text() == "KEY='hunter2hunter2\n"
@@ -90,5 +90,5 @@ def test_writers_at_once_lose_nothing(layout: Layout) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
-    assert len(DotSecrets(layout).names()) == 40
+    assert len(DotSecrets(layout, {}).names()) == 40
     assert mode(layout) == "0o600"

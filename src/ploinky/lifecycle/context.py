@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ploinky.repos.store import RepoStore
 from ploinky.runtimes.protocol import Runtime
+from ploinky.secrets.stores import SecretStores
 from ploinky.secrets.tokens import TokenSigner
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.profiles import ActiveProfile, ProfileOrigin
@@ -35,7 +36,8 @@ class RouterAddress:
 class LifecycleContext:
     """One workspace, one runtime, one active profile.
 
-    ``environ`` is the ambient environment of the command or gateway, a source of values and secrets.
+    ``environ`` is the ambient environment of the command or gateway, a source of values and secrets;
+    ``secrets`` are all such sources.
     ``runtime_dir`` is the short private folder for sockets (``runtime_folder``), ``launcher_dir`` the
     folder that is mounted at ``/Agent``.
     """
@@ -46,6 +48,7 @@ class LifecycleContext:
     repos: RepoStore
     runtime: Runtime
     environ: Mapping[str, str]
+    secrets: SecretStores
     runtime_dir: Path
     launcher_dir: Path
     signer: TokenSigner

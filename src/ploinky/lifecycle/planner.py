@@ -33,7 +33,6 @@ from ploinky.runtimes.spec import (
     Security,
 )
 from ploinky.secrets.environment import ResolvedEnvironment, expand, resolve_environment
-from ploinky.secrets.sources import SecretSources
 from ploinky.workspace.registry import RegistryEntry
 
 _PUBLIC_IN_SPEC = ("PLOINKY_AGENT_NAME", "AGENT_NAME", "PLOINKY_PROFILE", "WORKSPACE_PATH", "NODE_PATH")
@@ -110,7 +109,7 @@ def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
     place = Place(entry.key, location.folder, entry.run_mode, Path(entry.project_path), kept)
     platform = platform_variables(ctx, entry, config, place)
     token = ctx.signer.mint(entry.key, TOKEN_TTL_S)
-    sources = SecretSources(ctx.layout, ctx.environ, config.profile)
+    sources = ctx.secrets.sources(config.profile)
     found = resolve_environment(config, sources, builtins={**platform, AGENT_TOKEN: token})
     environment = replace(found, secret_names=found.secret_names | {AGENT_TOKEN})
     return ResolvedAgent(

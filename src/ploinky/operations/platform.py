@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.repos.store import RepoStore
+from ploinky.secrets.stores import SecretStores
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.profiles import ActiveProfile
 from ploinky.workspace.registry import Registry
@@ -29,6 +30,7 @@ class Platform:
 
     layout: Layout
     environ: Mapping[str, str]
+    secrets: SecretStores
     settings: Settings
     registry: Registry
     repos: RepoStore

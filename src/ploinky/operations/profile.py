@@ -16,7 +16,6 @@ from ploinky.manifest.texts import relative_script
 from ploinky.manifest.values import DEFAULT_PROFILE, KNOWN_PROFILES, EffectiveConfig, RunMode
 from ploinky.operations.platform import Platform
 from ploinky.repos.find import AgentLocation
-from ploinky.secrets.sources import SecretSources
 from ploinky.wire.events import Event, Notice, Result
 from ploinky.workspace.profiles import set_active_profile
 from ploinky.workspace.registry import RegistryEntry
@@ -141,7 +140,7 @@ def _variable(platform: Platform, profile: str, entry: object) -> JsonObject:
 
     assert isinstance(entry, EnvEntry)
     found = entry.literal is not None or entry.default is not None
-    known = None if found else SecretSources(platform.layout, platform.environ, profile).find(entry.source)
+    known = None if found else platform.secrets.sources(profile).find(entry.source)
     shown = entry.literal if entry.literal is not None else entry.default
     value = _HIDDEN if shown and looks_like_key(entry.name) else shown
     return {
@@ -154,7 +153,7 @@ def _variable(platform: Platform, profile: str, entry: object) -> JsonObject:
 
 
 def _secret(platform: Platform, profile: str, name: str) -> JsonObject:
-    found = SecretSources(platform.layout, platform.environ, profile).find(name)
+    found = platform.secrets.sources(profile).find(name)
     ok = found is not None and bool(found.value)
     return {"name": name, "ok": ok, "source": found.source.value if found and ok else None}
 
@@ -239,7 +238,7 @@ def _secrets(agents: list[_Agent], profile: str) -> list[str]:
 
 
 def _is_found(platform: Platform, profile: str, name: str) -> bool:
-    found = SecretSources(platform.layout, platform.environ, profile).find(name)
+    found = platform.secrets.sources(profile).find(name)
     return found is not None and bool(found.value)
 
 

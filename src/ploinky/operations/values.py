@@ -9,14 +9,12 @@ from ploinky.base.jsontypes import JsonValue
 from ploinky.manifest.env import looks_like_key
 from ploinky.operations.platform import Platform
 from ploinky.operations.profile import effective_configs
-from ploinky.secrets.sources import SecretSources
-from ploinky.secrets.store import DotSecrets
 from ploinky.wire.events import Event, Notice, Result
 
 
 async def set_value(platform: Platform, name: str, value: str) -> AsyncIterator[Event]:
     """Keep a value in ``.ploinky/.secrets``; agents that use it get it at their next start."""
-    DotSecrets(platform.layout).set(name, value)
+    platform.secrets.kept.set(name, value)
     yield Notice(message=f"Set {name}; agents get it when they are started again.")
     yield Result(value={"name": name, "set": True})
 
@@ -27,7 +25,7 @@ async def unset_value(platform: Platform, name: str) -> AsyncIterator[Event]:
     Raises:
         NotFoundError: ``VALUE_NOT_SET``.
     """
-    if not DotSecrets(platform.layout).unset(name):
+    if not platform.secrets.kept.unset(name):
         raise NotFoundError("VALUE_NOT_SET", f"{name} is not set.", hint="See what is: ploinky vars")
     yield Notice(message=f"Unset {name}.")
     yield Result(value={"name": name, "set": False})
@@ -35,7 +33,7 @@ async def unset_value(platform: Platform, name: str) -> AsyncIterator[Event]:
 
 async def is_set(platform: Platform, name: str) -> AsyncIterator[Event]:
     """Whether a value is known, and to which source; never the value itself."""
-    sources = SecretSources(platform.layout, platform.environ, platform.profile.name)
+    sources = platform.secrets.sources(platform.profile.name)
     found = sources.find(name)
     if found is None:
         raise NotFoundError("VALUE_NOT_SET", f"{name} is not set.", hint=f"Set it: ploinky var {name}")
@@ -46,7 +44,7 @@ async def list_values(platform: Platform) -> AsyncIterator[Event]:
     """Names in ``.ploinky/.secrets``."""
     rows: list[JsonValue] = [
         {"name": binding.name, "alias": binding.alias, "key": looks_like_key(binding.name)}
-        for binding in DotSecrets(platform.layout).read().values()
+        for binding in platform.secrets.kept.read().values()
     ]
     yield Result(value=rows)
 
@@ -61,8 +59,8 @@ async def list_secrets(platform: Platform) -> AsyncIterator[Event]:
         for name, needed in wanted:
             users.setdefault(name, []).append(key)
             required |= {name} if needed else set()
-    stored = DotSecrets(platform.layout).names()
-    sources = SecretSources(platform.layout, platform.environ, platform.profile.name)
+    stored = platform.secrets.kept.names()
+    sources = platform.secrets.sources(platform.profile.name)
     rows: list[JsonValue] = []
     for name in sorted({*users, *stored}):
         found = sources.find(name)

@@ -15,7 +15,7 @@ from ploinky.base.errors import NeedsApprovalError, PloinkyError
 from ploinky.base.redaction import Redactor
 from ploinky.manifest.env import looks_like_key, wildcard_covers, wildcard_matches
 from ploinky.manifest.values import EffectiveConfig, EnvEntry
-from ploinky.secrets.sources import FILE_KINDS, Found, SecretSources, SourceKind
+from ploinky.secrets.sources import FILE_KINDS, REMOTE_KINDS, Found, SecretSources, SourceKind
 
 SECRETS_SOURCE = "PLOINKY_SECRETS_SOURCE"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -78,6 +78,8 @@ def resolve_environment(
         PloinkyError: ``CIRCULAR_ALIAS``; ``DOTENV_SYNTAX``.
     """
     state = _Resolution(notices=list(sources.notices))
+    asked = {entry.source for entry in config.env if not entry.is_pattern and entry.literal is None}
+    sources.prefetch((asked | set(config.secrets)) - builtins.keys())
     for entry in config.env:
         if entry.is_pattern:
             _take_pattern(entry, config, sources, state)
@@ -211,7 +213,7 @@ def _is_secret(name: str, state: _Resolution) -> bool:
     found = state.found[name]
     if any(looks_like_key(each) for each in (name, *found.chain)):
         return _SWITCH.fullmatch(found.value) is None
-    return found.source in FILE_KINDS and _HARMLESS.fullmatch(found.value) is None
+    return found.source in {*FILE_KINDS, *REMOTE_KINDS} and _HARMLESS.fullmatch(found.value) is None
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -91,11 +91,11 @@ class MasterKeys:
         if key is None or (_fingerprint(key) != record.id and record.place is not KeyPlace.VARIABLE):
             key = self._from_place(record)
         if key is None:
-            raise _missing(record, self._where(record))
+            raise _missing(record, self.where(record))
         if not hmac.compare_digest(_fingerprint(key), record.id):
             raise PloinkyError(
                 "MASTER_KEY_WRONG",
-                f"The key in {self._where(record)} is not the one that this was encrypted with.",
+                f"The key in {self.where(record)} is not the one that this was encrypted with.",
                 hint=f"Give the right key in {VARIABLE}, or put it back there; nothing was changed.",
                 details={"place": record.place.value, "id": record.id},
             )
@@ -146,7 +146,8 @@ class MasterKeys:
                 hint=f"Set XDG_DATA_HOME to a folder outside it, or give the key in {VARIABLE}.",
             )
 
-    def _where(self, record: KeyRecord) -> str:
+    def where(self, record: KeyRecord) -> str:
+        """The place of a key, for people."""
         places = {
             KeyPlace.KEYRING: f"the keyring (service {keyring_child.SERVICE}, name {record.id})",
             KeyPlace.FILE: str(self._key_file(record.id)),

@@ -79,6 +79,19 @@ class SealedStore:
             boxes = {place: key.close(place, text) for place, text in texts.items()}
             self._write(key.sealed({**sealed.boxes, **boxes}))
 
+    def replace_all(self, scope: Scope, values: Mapping[str, str]) -> None:
+        """Make the file anew, with a new key and these texts only, whatever stood in it."""
+        texts = {_place(scope, name): _checked(value) for name, value in values.items()}
+        with FileLock(self._lock):
+            record = self._keys.make()
+            key = SealingKey(self._keys.find(record), record)
+            self._write(key.sealed({place: key.close(place, text) for place, text in texts.items()}))
+
+    def key_place(self) -> str | None:
+        """Where the key lies, for people; None if there is no file."""
+        sealed = self._read()
+        return None if sealed is None else self._keys.where(sealed.record)
+
     def delete(self, scope: Scope, name: str | None = None) -> bool:
         """Forget one text, or all of exactly this scope; whether there was any."""
         place = _place(scope, name or "*")

@@ -1,4 +1,6 @@
-"""Where values come from: process environment, ``.secrets``, ``.env.<profile>``, ``.env``, in this order.
+"""Where values come from: process environment, ``.secrets``, ``.env.<profile>``, ``.env``, remote stores.
+
+In this order. A remote store is asked only for names that nothing nearer sets.
 
 A whole value ``$NAME`` is an alias, followed through all sources. A variable set to the empty text is set:
 it hides the sources behind it. Errors and ``repr`` show names only.
@@ -6,10 +8,11 @@ it hides the sources behind it. Errors and ``repr`` show names only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Protocol
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.files import read_text
@@ -29,10 +32,22 @@ class SourceKind(StrEnum):
     SECRETS_FILE = ".ploinky/.secrets"
     PROFILE_FILE = ".env.<profile>"
     ENV_FILE = ".env"
+    VAULT = "HashiCorp Vault"
+    AWS = "AWS Secrets Manager"
     DEFAULT = "manifest default"
 
 
 FILE_KINDS = frozenset({SourceKind.SECRETS_FILE, SourceKind.PROFILE_FILE, SourceKind.ENV_FILE})
+REMOTE_KINDS = {SourceKind.VAULT: "vault", SourceKind.AWS: "aws"}
+
+
+class RemoteLookup(Protocol):
+    """Values that lie in remote stores. May block until its deadline."""
+
+    def find(self, profile: str | None, name: str) -> tuple[str, SourceKind] | None: ...
+
+    def prefetch(self, profile: str | None, names: Collection[str]) -> None:
+        """Ask for several names at once, so that ``find`` need not ask one by one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,10 +65,20 @@ class Found:
 class SecretSources:
     """The values that a workspace knows under one profile. Files are read once, at the first question."""
 
-    def __init__(self, layout: Layout, environ: Mapping[str, str], profile: str | None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        environ: Mapping[str, str],
+        profile: str | None,
+        *,
+        kept: DotSecrets | None = None,
+        remote: RemoteLookup | None = None,
+    ) -> None:
         self._layout = layout
         self._environ = environ
         self._profile = profile
+        self._kept = kept or DotSecrets(layout, environ)
+        self._remote = remote
 
     def find(self, name: str) -> Found | None:
         """The value of ``name``, aliases followed; None if it, or what it stands for, is not set.
@@ -81,8 +106,14 @@ class SecretSources:
             chain.append(binding[0].alias)
         return tuple(chain)
 
+    def prefetch(self, names: Iterable[str]) -> None:
+        """Ask remote stores at once for those of ``names`` that nothing nearer sets."""
+        if self._remote is not None:
+            near = self._environ.keys() | {name for _, bindings in self._files for name in bindings}
+            self._remote.prefetch(self._profile, [name for name in names if name not in near])
+
     def names(self) -> tuple[str, ...]:
-        """Every name that some source sets, sorted."""
+        """Every name that the environment or a file sets, sorted; remote stores are not listed."""
         known = {name for name in self._environ if is_env_name(name)}
         for _, bindings in self._files:
             known |= bindings.keys()
@@ -91,7 +122,7 @@ class SecretSources:
     @cached_property
     def notices(self) -> tuple[str, ...]:
         """What was noticed when the files were read (a file that others could read)."""
-        notice = DotSecrets(self._layout).secure()
+        notice = self._kept.secure()
         return (notice,) if notice else ()
 
     @cached_property
@@ -100,9 +131,12 @@ class SecretSources:
         return any(bindings for _, bindings in self._files)
 
     def served_by(self, kinds: frozenset[SourceKind]) -> str:
-        """``PLOINKY_SECRETS_SOURCE`` for values of these kinds: github_actions, local (files) or env."""
+        """``PLOINKY_SECRETS_SOURCE`` for values of these kinds: github_actions, vault, aws, local or env."""
         if self._environ.get("GITHUB_ACTIONS") == "true":
             return "github_actions"
+        for kind, word in REMOTE_KINDS.items():
+            if kind in kinds:
+                return word
         if kinds & FILE_KINDS:
             return "local"
         return "env" if SourceKind.ENVIRONMENT in kinds or not self.has_files else "local"
@@ -130,12 +164,13 @@ class SecretSources:
         for source, bindings in self._files:
             if name in bindings:
                 return bindings[name], source
-        return None
+        found = self._remote.find(self._profile, name) if self._remote is not None else None
+        return None if found is None else (Binding(name, found[0], literal=True), found[1])
 
     @cached_property
     def _files(self) -> tuple[tuple[SourceKind, dict[str, Binding]], ...]:
         _ = self.notices  # notes the file's mode before reading it makes it private
-        files = [(SourceKind.SECRETS_FILE, DotSecrets(self._layout).read())]
+        files = [(SourceKind.SECRETS_FILE, self._kept.read())]
         if self._profile is not None and is_profile_name(self._profile):
             files.append((SourceKind.PROFILE_FILE, self._dotenv(f".env.{self._profile}")))
         files.append((SourceKind.ENV_FILE, self._dotenv(".env")))

@@ -1,29 +1,39 @@
-"""The secrets file of a workspace: ``.ploinky/.secrets``, mode 0600.
+"""The secrets file of a workspace: ``.ploinky/.secrets``, mode 0600, in clear or encrypted.
 
 Changes keep comments, order and unknown lines; they are locked and atomic. A file that others may read is
-made private when it is read, and that is told.
+made private when it is read, and that is told. Encrypted, the whole text is one entry of a sealed file in
+the same place; nothing else changes for whoever reads or sets a value.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.files import FileLock, read_text, write_atomic
+from ploinky.base.files import FileLock, read_bytes, read_text, write_atomic
 from ploinky.secrets.dotenv import Binding, format_binding, parse_dotenv
+from ploinky.secrets.sealed import SealedStore
+from ploinky.secrets.sealed_file import is_sealed
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.leftovers import remove_leftovers
 
 MODE = 0o600
+_SCOPE = ("workspace",)
+_ENTRY = ".secrets"
 
 
 class DotSecrets:
-    """Names and values kept in ``.secrets``. Holds no state: every call asks the disk."""
+    """Names and values kept in ``.secrets``. Every call asks the disk; only the key is remembered.
 
-    def __init__(self, layout: Layout) -> None:
+    ``environ`` tells where the key of an encrypted file lies. Every method that reads one raises what
+    ``SealedStore`` does.
+    """
+
+    def __init__(self, layout: Layout, environ: Mapping[str, str]) -> None:
         self._path = layout.secrets_file
         self._lock = layout.lock("secrets")
+        self._sealed = SealedStore(layout, environ, path=self._path)
 
     def read(self) -> dict[str, Binding]:
         """Every variable of the file; the last line of a name counts. Empty if there is no file.
@@ -65,6 +75,32 @@ class DotSecrets:
             self._write(changed)
             return True
 
+    def is_encrypted(self) -> bool:
+        """Whether the file is there and encrypted."""
+        return is_sealed(read_bytes(self._path) or b"")
+
+    def key_place(self) -> str | None:
+        """Where the key of the encrypted file lies, for people; None if it is in clear."""
+        return self._sealed.key_place() if self.is_encrypted() else None
+
+    def encrypt(self) -> None:
+        """Encrypt the file with a new key; one that is encrypted already gets another key."""
+        with FileLock(self._lock):
+            text = self._text()
+            parse_dotenv(text, source=str(self._path))
+            remove_leftovers(self._path)
+            self._sealed.replace_all(_SCOPE, {_ENTRY: text})
+
+    def decrypt(self) -> bool:
+        """Put the file back in clear; whether it was encrypted."""
+        with FileLock(self._lock):
+            if not self.is_encrypted():
+                return False
+            text = self._text()
+            remove_leftovers(self._path)
+            write_atomic(self._path, text.encode(), mode=MODE)
+            return True
+
     def secure(self) -> str | None:
         """Make the file private if others may read it, and say so; None if there was nothing to do.
 
@@ -87,7 +123,11 @@ class DotSecrets:
         return f"{self._path} could be read by others (mode {mode:04o}); it is now private (0600)."
 
     def _text(self) -> str:
-        return read_text(self._path) or ""
+        if not self.is_encrypted():
+            return read_text(self._path) or ""
+        text = self._sealed.get(_SCOPE, _ENTRY)
+        assert text is not None, "it is sealed whole or not at all"
+        return text
 
     def _replaced(self, text: str, name: str, line: str | None) -> str:
         """``text`` with every assignment of ``name`` removed and ``line`` in the place of the last one."""
@@ -100,5 +140,8 @@ class DotSecrets:
         return text
 
     def _write(self, text: str) -> None:
+        if self.is_encrypted():
+            self._sealed.set(_SCOPE, _ENTRY, text)
+            return
         remove_leftovers(self._path)
         write_atomic(self._path, text.encode(), mode=MODE)

@@ -1,0 +1,69 @@
+"""Everything that a workspace's values may come from, opened once per process and shared.
+
+The one place that knows local and remote stores together; it keeps keys of encrypted files and answers of
+remote stores in memory, so that asking again is cheap.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from ploinky.base.jsontypes import JsonValue
+from ploinky.secrets.sealed import SealedStore
+from ploinky.secrets.sources import RemoteLookup, SecretSources
+from ploinky.secrets.store import DotSecrets
+from ploinky.workspace.layout import Layout
+
+
+class SecretStores:
+    """The stores of one workspace under one environment; ``section`` is ``secrets`` of ``config.json``."""
+
+    def __init__(self, layout: Layout, environ: Mapping[str, str], section: Mapping[str, JsonValue]) -> None:
+        self._layout = layout
+        self._environ = environ
+        self._section = section
+        self.kept = DotSecrets(layout, environ)
+        self.credentials = SealedStore(layout, environ)
+
+    def sources(self, profile: str | None) -> SecretSources:
+        """The values under one profile; make it anew for every question, it remembers what files said.
+
+        Raises:
+            PloinkyError: ``CONFIG_INVALID``.
+        """
+        return SecretSources(self._layout, self._environ, profile, kept=self.kept, remote=self._remote)
+
+    def changed(self) -> None:
+        """Tell every process of this workspace that a secret was changed."""
+        stamp = _stamp(self._layout)
+        stamp.touch(mode=0o600)
+        os.utime(stamp)
+
+    @cached_property
+    def _remote(self) -> RemoteLookup | None:
+        if not self._section:
+            return None
+        from ploinky.secrets.remote import Reach, RemoteValues, open_driver
+        from ploinky.secrets.remote_settings import parse_secrets_settings
+
+        settings = parse_secrets_settings(self._section)
+        if not settings.stores:
+            return None
+        reach = Reach(settings.timeout_seconds, self._layout.root, self._environ, self._own)
+        return RemoteValues(
+            lambda: tuple(open_driver(each.type, each, reach) for each in settings.stores),
+            timeout_s=settings.timeout_seconds,
+            cache_s=settings.cache_seconds,
+            stamp=_stamp(self._layout),
+        )
+
+    def _own(self, name: str) -> str | None:
+        binding = self.kept.read().get(name)
+        return None if binding is None else binding.value
+
+
+def _stamp(layout: Layout) -> Path:
+    return layout.running / "secrets.changed"
