@@ -14,6 +14,7 @@ FLOORS = {
     "wire": 0,
     "manifest": 1,
     "channel": 1,
+    "mcp": 1,
     "workspace": 2,
     "secrets": 3,
     "repos": 3,

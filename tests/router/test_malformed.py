@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploinky.router.protocol import (
+from ploinky.mcp.messages import (
     Reply,
     Request,
     RpcError,

@@ -30,7 +30,9 @@ async def test_initialize_answers_with_a_session_and_the_clients_revision() -> N
             answer = await send(stand, body)
             assert answer.status == 200
             assert answer.result["protocolVersion"] == given
-            assert answer.result["capabilities"] == {"tools": {"listChanged": True}}
+            assert answer.result["capabilities"] == dict.fromkeys(
+                ("tools", "prompts", "resources"), {"listChanged": True}
+            )
             assert len(answer.headers["mcp-session-id"]) >= 32
 
 
@@ -181,8 +183,9 @@ async def test_a_session_that_was_idle_too_long_is_forgotten() -> None:
 @pytest.mark.parametrize("method", ["resources/list", "prompts/list", "tasks/list", "nonsense"])
 async def test_what_is_not_claimed_is_not_found(method: str) -> None:
     async with open_stand("alpha") as stand:
-        session = await open_session(stand)
-        answer = await send(stand, {"jsonrpc": "2.0", "id": 1, "method": method}, session)
+        path = "/mcps/alpha/mcp"
+        session = await open_session(stand, path=path)
+        answer = await send(stand, {"jsonrpc": "2.0", "id": 1, "method": method}, session, path=path)
         assert (answer.status, answer.code) == (200, -32601)
 
 

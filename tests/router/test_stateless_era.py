@@ -12,7 +12,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 
 from ploinky.base.jsontypes import JsonObject
 from ploinky.base.waits import wait_until
-from ploinky.router import protocol
+from ploinky.mcp import messages as protocol
 from tests.router.stand import gone, holds, open_stand
 from tests.router.wire import ENVELOPE, call, open_session, opened, send, stateless
 
@@ -129,7 +129,7 @@ async def test_a_listener_hears_of_changes_and_of_the_end() -> None:
     async with open_stand("alpha") as stand:
         alpha = stand.agents["alpha"]
         body, headers = stateless(
-            "subscriptions/listen", {"notifications": {"toolsListChanged": True, "promptsListChanged": True}}
+            "subscriptions/listen", {"notifications": {"toolsListChanged": True, "nonsense": True}}
         )
         async with opened(stand, "POST", headers, json.dumps(body).encode()) as response:
             events = response.events()

@@ -26,6 +26,7 @@ from ploinky.gateway.rpc.dispatch import Dispatcher
 from ploinky.gateway.rpc.http import serve_rpc
 from ploinky.gateway.rpc.socket import RpcSocket, refuse_websocket
 from ploinky.gateway.server import Listen, serve
+from ploinky.mcp.messages import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from ploinky.router.callers import Caller, CallerKind, TokenVerifier
 from ploinky.router.http import (
     PING,
@@ -42,7 +43,6 @@ from ploinky.router.http import (
     start_event_stream,
     wait_for_disconnect,
 )
-from ploinky.router.protocol import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from ploinky.router.router import Router
 from ploinky.wire.events import Event
 

@@ -16,8 +16,8 @@ import orjson
 from ploinky import __version__
 from ploinky.base.errors import DeadlineError, NeedsApprovalError, PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
+from ploinky.mcp.messages import META, META_CAPABILITIES, META_VERSION, STATELESS_VERSIONS, encode_header
 from ploinky.router.http_client import HttpAddress, HttpRequest, HttpResponse, open_response
-from ploinky.router.protocol import META, META_CAPABILITIES, META_VERSION, STATELESS_VERSIONS, encode_header
 
 _AGENT_META = "ploinky/agent"
 _CLIENT: JsonObject = {"name": "ploinky-cli", "version": __version__}

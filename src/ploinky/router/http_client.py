@@ -117,7 +117,7 @@ class HttpResponse:
                 line = raw.removesuffix(b"\r")
                 name, _, value = line.partition(b":")
                 if not line:
-                    if data:
+                    if any(data):  # one without only names the stream's first id
                         yield ServerEvent(b"\n".join(data), event_id)
                     data, event_id = [], ""
                 elif name == b"data":

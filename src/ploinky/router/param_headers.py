@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ploinky.base.jsontypes import JsonObject, JsonValue
-from ploinky.router.protocol import HEADER_MISMATCH, Headers, RpcError, decode_header
+from ploinky.mcp.messages import HEADER_MISMATCH, Headers, RpcError, decode_header
 
 ANNOTATION = "x-mcp-header"
 _PREFIX = "mcp-param-"

@@ -12,24 +12,26 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import anyio
+import anyio.abc
 
 from ploinky.base.jsontypes import JsonValue
-from ploinky.router.agents import AgentLink
-from ploinky.router.callers import Caller, reachable
-from ploinky.router.exchange import Exchange
-from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
-from ploinky.router.naming import Naming
-from ploinky.router.protocol import (
+from ploinky.mcp.messages import (
     SESSION_VERSIONS,
     VERSION_HEADER,
     RpcError,
     is_stateless,
     read_message,
 )
+from ploinky.router.callers import Caller
+from ploinky.router.exchange import Exchange
+from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
+from ploinky.router.naming import Naming
+from ploinky.router.policy import EnabledOnly, Policy
+from ploinky.router.programs import ProgramAgent
 from ploinky.router.routes import RouteTable
-from ploinky.router.service import Origin, ToolService
+from ploinky.router.service import Origin, Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
-from ploinky.router.sessions import SessionStore
+from ploinky.router.sessions import Session, SessionStore
 from ploinky.router.stateless_era import StatelessEra
 
 __all__ = ["Naming", "Router", "RouterSettings", "open_router"]
@@ -40,10 +42,12 @@ _SWEEP_EVERY = 60
 
 @dataclass(frozen=True)
 class RouterSettings:
-    """``agent_deadline_s`` bounds how long one agent may hold up a list; the rest bound memory and waits."""
+    """``agent_deadline_s`` bounds how long one agent may hold up a list, ``call_timeout_s`` how long one
+    request to it may take; the rest bound memory and waits."""
 
     naming: Naming = Naming.AUTO
     agent_deadline_s: float = 2.0
+    call_timeout_s: float = 600.0
     config_poll_s: float = 1.0
     session_idle_s: float = 3600.0
     max_sessions: int = 10_000
@@ -54,15 +58,22 @@ class RouterSettings:
 class Router:
     """Made by ``open_router``; ``table`` may be replaced at any time."""
 
-    def __init__(self, table: RouteTable, settings: RouterSettings) -> None:
+    def __init__(
+        self, table: RouteTable, settings: RouterSettings, tasks: anyio.abc.TaskGroup, policy: Policy
+    ) -> None:
         self.table = table
         self.settings = settings
-        self._links: dict[str, AgentLink] = {}
+        self._tasks = tasks
+        self._agents: dict[str, ProgramAgent] = {}
         self._changed = anyio.Event()
-        self._service = ToolService(table, self._links, settings.naming)
-        self._sessions = SessionStore(most=settings.max_sessions, idle_s=settings.session_idle_s)
+        self._service = Service(
+            table, self._agents, policy, ServiceSettings(settings.naming, settings.call_timeout_s)
+        )
+        self._sessions = SessionStore(
+            most=settings.max_sessions, idle_s=settings.session_idle_s, end=self._end_talks
+        )
         self._session_era = SessionEra(self._service, self._sessions)
-        self._stateless_era = StatelessEra(self._service)
+        self._stateless_era = StatelessEra(self._service, tasks)
 
     async def handle(
         self, scope: Scope, receive: Receive, send: Send, *, caller: Caller, agent: str | None
@@ -86,7 +97,7 @@ class Router:
 
     def problems(self) -> dict[str, str]:
         """What is wrong with agents' configurations, by route key."""
-        return {key: link.problem for key, link in self._links.items() if link.problem}
+        return {key: agent.problem for key, agent in self._agents.items() if agent.problem}
 
     def overview(self) -> list[JsonValue]:
         """What the owner's list at the endpoint of all agents holds, in short: for completion, for people."""
@@ -94,15 +105,15 @@ class Router:
 
     def close_streams(self) -> None:
         """End every open stream, so that the server can shut down; new ones end at once."""
-        self._stateless_era.close()
+        self._stateless_era.listeners.close()
         for session in self._sessions:
             session.feed.close()
 
     def close(self) -> None:
         """End streams and connections; calls under way fail."""
         self.close_streams()
-        for link in self._links.values():
-            link.close()
+        for agent in self._agents.values():
+            agent.close()
 
     async def look(self) -> None:
         """Bring links and catalogue up to the table and the files, and tell clients what changed.
@@ -112,16 +123,16 @@ class Router:
         changed = self._adopt_routes()
         async with anyio.create_task_group() as group:
 
-            async def refresh(link: AgentLink) -> None:
+            async def refresh(agent: ProgramAgent) -> None:
                 nonlocal changed
                 try:
                     with anyio.move_on_after(self.settings.agent_deadline_s):
-                        changed = await link.refresh() or changed
+                        changed = await agent.refresh() or changed
                 except Exception:  # one agent's surprise is not the others' end
-                    logger.exception("agent %s could not be looked at", link.route.key)
+                    logger.exception("agent %s could not be looked at", agent.route.key)
 
-            for link in self._links.values():
-                group.start_soon(refresh, link)
+            for agent in self._agents.values():
+                group.start_soon(refresh, agent)
         if changed:
             self._publish()
 
@@ -138,6 +149,8 @@ class Router:
                 rounds += 1
                 if rounds % _SWEEP_EVERY == 0:
                     self._sessions.sweep()
+                    self._stateless_era.parked.sweep()
+                    await self._stateless_era.talks.sweep()
         finally:
             unsubscribe()
 
@@ -149,32 +162,36 @@ class Router:
 
     def _adopt_routes(self) -> bool:
         routes = self.table.routes
-        changed = list(routes) != list(self._links)
-        for key in [key for key in self._links if key not in routes]:
-            self._links.pop(key).close()
+        changed = list(routes) != list(self._agents)
+        for key in [key for key in self._agents if key not in routes]:
+            self._agents.pop(key).close()
         ordered = {}
         for key, route in routes.items():
-            link = self._links.get(key)
-            if link is None:
-                ordered[key] = AgentLink(route)
+            agent = self._agents.get(key)
+            if agent is None:
+                ordered[key] = ProgramAgent(route)
             else:
-                changed = link.adopt(route) or changed
-                ordered[key] = link
-        self._links.clear()
-        self._links.update(ordered)
+                changed = agent.adopt(route) or changed
+                ordered[key] = agent
+        self._agents.clear()
+        self._agents.update(ordered)
         return changed
+
+    def _end_talks(self, session: Session) -> None:
+        if session.talks is not None:
+            self._tasks.start_soon(session.talks.aclose)
 
     def _publish(self) -> None:
         self._service.rebuild()
         self._session_era.publish_changes()
-        self._stateless_era.publish_changes()
+        self._stateless_era.listeners.publish_changes()
 
     def _require_endpoint(self, caller: Caller, agent: str | None) -> None:
         if agent is None:
             return
         if agent not in self.table.routes:
             raise HttpError(404, f"There is no agent {agent!r} here.")
-        reach = reachable(caller, self.table.routes)
+        reach = self._service.policy.reach(caller)
         if reach is not None and agent not in reach:
             raise HttpError(403, f"This agent's manifest does not enable {agent!r}.")
 
@@ -206,14 +223,17 @@ def _exchange(scope: Scope, receive: Receive, send: Send, origin: Origin) -> Exc
         if name in headers:
             doubled.add(name)
         headers[name] = value
-    return Exchange(scope["method"], headers, frozenset(doubled), receive, send, origin)
+    connection = str(scope.get("client") or "")
+    return Exchange(scope["method"], headers, frozenset(doubled), receive, send, origin, connection)
 
 
 @contextlib.asynccontextmanager
-async def open_router(table: RouteTable, settings: RouterSettings | None = None) -> AsyncIterator[Router]:
+async def open_router(
+    table: RouteTable, settings: RouterSettings | None = None, policy: Policy | None = None
+) -> AsyncIterator[Router]:
     """A running router that has looked at every agent once; leaving the context ends its channels."""
     async with anyio.create_task_group() as tasks:
-        router = Router(table, settings or RouterSettings())
+        router = Router(table, settings or RouterSettings(), tasks, policy or EnabledOnly(table))
         await router.look()
         tasks.start_soon(router.run)
         try:

@@ -1,92 +1,138 @@
-"""What the router does with a request once its era is settled: list tools, call one.
+"""What the router does with a request once its era is settled: which agent it is for, under which names.
 
-Who may call is decided here, at the moment of the call, from the routes of that moment.
+Who may is asked of the policy at the moment of each request. Names go inwards with a request and outwards
+with its result and notifications; at one agent's own endpoint they are the agent's own. To route one more
+method to the agent that it names: a row in ``_NAMED``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-import orjson
+import anyio
 
 from ploinky import __version__
-from ploinky.base.errors import PloinkyError
-from ploinky.base.jsontypes import JsonObject, JsonValue
-from ploinky.router.agents import AgentLink
-from ploinky.router.callers import Caller, reachable
-from ploinky.router.catalogue import AgentTools, Catalogue, View
-from ploinky.router.naming import Naming, Target
-from ploinky.router.param_headers import ParamHeader
-from ploinky.router.protocol import (
+from ploinky.base.errors import DeadlineError, PloinkyError
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_object
+from ploinky.mcp.messages import (
     AGENT_LOST,
     AGENT_NOT_READY,
-    FORBIDDEN,
     INTERNAL_ERROR,
     INVALID_PARAMS,
-    META_SERVER,
+    METHOD_NOT_FOUND,
+    NOT_FOUND,
     Request,
-    RequestId,
     RpcError,
-    notification,
 )
+from ploinky.mcp.upstream import Ask, Back, Offer, Upstream
+from ploinky.router.callers import Caller
+from ploinky.router.catalogue import KINDS, AgentOffer, Catalogue, View
+from ploinky.router.naming import Naming, Target
+from ploinky.router.param_headers import ParamHeader
+from ploinky.router.policy import Policy
 from ploinky.router.routes import AgentRoute, RouteTable
-from ploinky.router.streams import CallReply
-from ploinky.toolhost.host import CallMeta
-from ploinky.toolhost.output import OnProgress
-from ploinky.toolhost.progress import Progress
-from ploinky.toolhost.results import ToolResult
+from ploinky.router.talks import SET_LEVEL, Talks
 
 logger = logging.getLogger(__name__)
-CAPABILITIES: JsonObject = {"tools": {"listChanged": True}}
 _LOST = {
-    "CHANNEL_LOST": "stopped while the tool ran; the call was not repeated",
+    "CHANNEL_LOST": "stopped while it worked; the request was not repeated",
     "CHANNEL_UNREACHABLE": "cannot be reached",
-    "CHANNEL_PROTOCOL": "answered with something that is no answer; the call was not repeated",
+    "CHANNEL_PROTOCOL": "answered with something that is no answer; the request was not repeated",
     "CHANNEL_BUSY": "runs as many programs as it can; try again",
     "SANDBOX_STOPPING": "is stopping",
     "DEADLINE": "did not answer in time",
+    "SERVER_LOST": "ended while it worked; the request was not repeated",
+    "SERVER_UNREACHABLE": "has no server that answers",
+    "SERVER_LOGIN": "needs a person to sign in first: ploinky mcp login",
 }
+_TASK_MARK = ":"  # no agent has it in its name
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a call comes from; ``agent`` is the endpoint's, None for all agents together."""
+    """Where a request comes from; ``agent`` is the endpoint's, None for all agents together."""
 
     caller: Caller
     agent: str | None
-    session_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """``call_timeout_s`` bounds every request to an agent."""
+
+    naming: Naming = Naming.AUTO
+    call_timeout_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A method whose params name a thing of one agent."""
+
+    find: Callable[[Service, View, JsonObject], Target]
+    rename: Callable[[JsonObject, str], JsonObject]
 
 
 def server_info(agent: str | None) -> JsonObject:
     return {"name": agent or "ploinky", "version": __version__}
 
 
-class ToolService:
-    """Tools of all agents; ``links`` is kept true by the router."""
+class Service:
+    """Requests to all agents; ``upstreams`` is kept true by the router."""
 
-    def __init__(self, table: RouteTable, links: Mapping[str, AgentLink], naming: Naming) -> None:
+    def __init__(
+        self,
+        table: RouteTable,
+        upstreams: Mapping[str, Upstream],
+        policy: Policy,
+        settings: ServiceSettings,
+    ) -> None:
+        self.upstreams = upstreams
+        self.policy = policy
         self._table = table
-        self._links = links
-        self._naming = naming
-        self._catalogue = Catalogue({}, naming)
+        self._settings = settings
+        self._catalogue = Catalogue({}, settings.naming)
 
     def rebuild(self) -> None:
-        """Make the catalogue anew from the links as they are."""
+        """Make the catalogue anew from the agents as they are."""
         self._catalogue = Catalogue(
-            {key: AgentTools(link.host.tools, _absence(link.route)) for key, link in self._links.items()},
-            self._naming,
+            {
+                key: AgentOffer(upstream.offer, _absence(self._table.routes.get(key)))
+                for key, upstream in self.upstreams.items()
+            },
+            self._settings.naming,
         )
 
     def view(self, origin: Origin) -> View:
-        return View(origin.agent, reachable(origin.caller, self._table.routes))
+        caller = origin.caller
+        return View(origin.agent, self.policy.reach(caller), self.policy.patterns(caller))
 
-    def tools(self, view: View, *, stateless: bool) -> bytes:
-        return self._catalogue.tools(view, stateless=stateless)
+    def rendered(self, method: str, view: View, *, stateless: bool) -> bytes:
+        """The members of a list's result.
+
+        Raises:
+            RpcError: there is no such list at this endpoint.
+        """
+        if not self._catalogue.lists(view, method):
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method}")
+        return self._catalogue.rendered(method, view, stateless=stateless)
+
+    def snapshot(self, view: View) -> tuple[bytes, ...]:
+        """All lists in view: when one differs from before, that list has changed."""
+        return tuple(self._catalogue.rendered(method, view, stateless=True) for method in KINDS)
+
+    def capabilities(self, view: View) -> JsonObject:
+        return self._catalogue.capabilities(view)
 
     def overview(self) -> list[JsonValue]:
-        return self._catalogue.overview()
+        """The tools of all agents that can run them: public name, agent, the tool's own name, description."""
+        everything = View(None, None)
+        return [
+            {"name": name, "agent": target.agent, "tool": target.name, "description": tool.get("description")}
+            for name, target, tool in self._catalogue.tools(everything)
+        ]
 
     def mirrored(self, origin: Origin, request: Request) -> tuple[ParamHeader, ...]:
         """The arguments of the called tool that headers mirror."""
@@ -94,86 +140,242 @@ class ToolService:
         target = self._catalogue.find(self.view(origin), name) if isinstance(name, str) else None
         return self._catalogue.mirrored(target) if target is not None else ()
 
-    async def call(self, origin: Origin, request: Request, reply: CallReply) -> ToolResult:
-        """Run the tool that the request names.
+    def asks_agent(self, origin: Origin, method: str) -> bool:
+        """Whether a list is the agent's to give: at its own endpoint, if it shows each client another one."""
+        upstream = self.upstreams.get(origin.agent or "")
+        return upstream is not None and method in KINDS and upstream.offer.varies
+
+    def introduction(self, origin: Origin) -> JsonObject:
+        """``capabilities``, ``serverInfo`` and, if there are any, ``instructions`` of an endpoint."""
+        upstream = self.upstreams.get(origin.agent or "")
+        offer = Offer() if upstream is None else upstream.offer
+        told: JsonObject = {
+            "capabilities": self.capabilities(self.view(origin)),
+            "serverInfo": offer.server_info or server_info(origin.agent),
+        }
+        if offer.instructions is not None:
+            told["instructions"] = offer.instructions
+        return told
+
+    def may_ask(self, origin: Origin, request: Request) -> bool:
+        """Whether the agent of this request may ask the client in the middle of its work."""
+        try:
+            target, _ = self._locate(origin, request)
+        except RpcError:
+            return False  # it will be refused
+        upstream = self.upstreams.get(target.agent)
+        return upstream is not None and upstream.offer.keeps_state
+
+    async def request(self, origin: Origin, request: Request, talks: Talks, back: Back) -> JsonObject:
+        """Have the agent that the request names answer it.
 
         Raises:
-            RpcError: bad params, an unknown tool, no permission, an agent that is not ready or went away.
+            RpcError: bad params, nothing of that name, no permission, an agent that is not ready or went
+                away, or the agent's own error.
         """
-        name, arguments = _call_params(request.params)
-        target = self._require(self.view(origin), name)
         assert request.id is not None
-        meta = CallMeta(request.id, origin.session_id, str(origin.caller))
-        on_progress = _progress_to(reply, request.progress_token)
+        if request.method == SET_LEVEL:
+            ask = Ask(request.id, SET_LEVEL, request.params, talks.client, back)
+            await talks.set_level(request.params, list(self.upstreams), ask)
+            return {}
+        target, params = self._locate(origin, request)
+        await self.policy.admit(origin.caller, request.method, target)
+        self._require_ready(target)
+        aggregate = origin.agent is None
+        ask = Ask(
+            request.id, request.method, params, talks.client, self.outward(back, target.agent, aggregate)
+        )
         try:
-            return await self._links[target.agent].host.call(target.tool, arguments, meta, on_progress)
+            with anyio.fail_after(self._settings.call_timeout_s):
+                result = await talks.request(target.agent, ask)
+        except TimeoutError as error:
+            raise _agent_error(target, DeadlineError("the agent", self._settings.call_timeout_s)) from error
         except PloinkyError as error:
             raise _agent_error(target, error) from error
+        return self._result_outward(target.agent, result) if aggregate else result
 
-    def _require(self, view: View, name: str) -> Target:
-        target = self._catalogue.find(view, name)
+    def outward(self, back: Back, agent: str, aggregate: bool) -> Back:
+        """``back`` for what ``agent`` says, in public names."""
+        return _Renaming(back, agent, self) if aggregate else back
+
+    def public_uri(self, agent: str, uri: str) -> str:
+        return self._catalogue.public_uri(Target(agent, uri))
+
+    def _locate(self, origin: Origin, request: Request) -> tuple[Target, JsonObject]:
+        if origin.agent is not None:
+            name = request.params.get("name") or request.params.get("uri")
+            target = Target(origin.agent, name if isinstance(name, str) else "")
+            if request.method == "tools/call" and not self.view(origin).shows_tool(target):
+                raise RpcError(INVALID_PARAMS, f"Unknown tool: {target.name}")
+            return target, request.params
+        row = _NAMED.get(request.method)
+        if row is None:
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        target = row.find(self, self.view(origin), request.params)
+        return target, row.rename(request.params, target.name)
+
+    def _named(self, view: View, params: JsonObject, method: str, what: str) -> Target:
+        name = params.get("name")
+        if not isinstance(name, str):
+            raise RpcError(INVALID_PARAMS, f"params.name must be the name of a {what}.")
+        target = self._catalogue.find(view, name, method)
         if target is None:
-            raise RpcError(INVALID_PARAMS, f"Unknown tool: {name}")
-        if view.reach is not None and target.agent not in view.reach:
-            raise RpcError(FORBIDDEN, f"This agent's manifest does not enable {target.agent!r}.")
-        absence = _absence(self._links[target.agent].route)
+            raise RpcError(INVALID_PARAMS, f"Unknown {what}: {name}")
+        return target
+
+    def tool(self, view: View, params: JsonObject) -> Target:
+        """Raises:
+        RpcError: there is no such tool.
+        """
+        target = self._named(view, params, "tools/list", "tool")
+        if not view.shows_tool(target):
+            raise RpcError(INVALID_PARAMS, f"Unknown tool: {params['name']}")
+        return target
+
+    def prompt(self, view: View, params: JsonObject) -> Target:
+        """Raises:
+        RpcError: there is no such prompt.
+        """
+        return self._named(view, params, "prompts/list", "prompt")
+
+    def resource(self, view: View, params: JsonObject) -> Target:
+        """Raises:
+        RpcError: no agent, or more than one, has it.
+        """
+        uri = params.get("uri")
+        if not isinstance(uri, str):
+            raise RpcError(INVALID_PARAMS, "params.uri must be the URI of a resource.")
+        target = self._catalogue.find_uri(uri) or self._only(view, uri)
+        if target is None:
+            raise RpcError(NOT_FOUND, f"Resource not found: {uri}", {"uri": uri})
+        return target
+
+    def reference(self, view: View, params: JsonObject) -> Target:
+        """The prompt or resource template that a completion is for.
+
+        Raises:
+            RpcError: there is none.
+        """
+        ref = find_object(params, "ref") or {}
+        if ref.get("type") == "ref/prompt":
+            return self.prompt(view, ref)
+        uri = ref.get("uri")
+        target = self._catalogue.find(view, uri, "resources/templates/list") if isinstance(uri, str) else None
+        return target if target is not None else self.resource(view, ref)
+
+    def task(self, view: View, params: JsonObject) -> Target:
+        """The agent that a task runs at: its public id says so.
+
+        Raises:
+            RpcError: it is no such id.
+        """
+        task_id = params.get("taskId")
+        agent, mark, own = task_id.partition(_TASK_MARK) if isinstance(task_id, str) else ("", "", "")
+        if not mark or not view.shows(agent) or agent not in self.upstreams:
+            raise RpcError(INVALID_PARAMS, "params.taskId must be the id of a task.")
+        return Target(agent, own)
+
+    def _only(self, view: View, uri: str) -> Target | None:
+        """The one agent with resources, which may know URIs that it does not list."""
+        having = [
+            key
+            for key, each in self._catalogue.agents.items()
+            if view.shows(key) and "resources" in each.offer.capabilities
+        ]
+        return Target(having[0], uri) if len(having) == 1 else None
+
+    def _require_ready(self, target: Target) -> None:
+        absence = _absence(self._table.routes.get(target.agent))
         if absence:
             raise RpcError(
                 AGENT_NOT_READY,
-                f"Agent {target.agent!r} cannot run tools now: {absence}",
+                f"Agent {target.agent!r} cannot be asked now: {absence}",
                 {"code": "AGENT_NOT_READY", "agent": target.agent},
             )
-        return target
+
+    def _result_outward(self, agent: str, result: JsonObject) -> JsonObject:
+        task = result.get("task")
+        if isinstance(task, dict) and isinstance(task.get("taskId"), str):
+            result = {**result, "task": {**task, "taskId": f"{agent}{_TASK_MARK}{task['taskId']}"}}
+        if isinstance(result.get("taskId"), str):
+            result = {**result, "taskId": f"{agent}{_TASK_MARK}{result['taskId']}"}
+        return result
 
 
-def _call_params(params: JsonObject) -> tuple[str, JsonObject]:
-    name, arguments = params.get("name"), params.get("arguments")
-    if not isinstance(name, str):
-        raise RpcError(INVALID_PARAMS, "params.name must be the name of a tool.")
-    if arguments is None:
-        arguments = {}
-    if not isinstance(arguments, dict):
-        raise RpcError(INVALID_PARAMS, "params.arguments must be an object.")
-    return name, arguments
+class _Renaming:
+    """A way back on which things have their public names."""
+
+    def __init__(self, back: Back, agent: str, service: Service) -> None:
+        self._back = back
+        self._agent = agent
+        self._service = service
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        self._back.notify(method, self._renamed(params))
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        return await self._back.ask(method, params)
+
+    def _renamed(self, params: JsonObject) -> JsonObject:
+        uri, task_id = params.get("uri"), params.get("taskId")
+        if isinstance(uri, str):
+            params = {**params, "uri": self._service.public_uri(self._agent, uri)}
+        if isinstance(task_id, str):
+            params = {**params, "taskId": f"{self._agent}{_TASK_MARK}{task_id}"}
+        return params
 
 
-def _absence(route: AgentRoute) -> str:
+def _with_name(params: JsonObject, name: str) -> JsonObject:
+    return params if params.get("name") == name else {**params, "name": name}
+
+
+def _with_uri(params: JsonObject, name: str) -> JsonObject:
+    return params if params.get("uri") == name else {**params, "uri": name}
+
+
+def _with_task(params: JsonObject, name: str) -> JsonObject:
+    return {**params, "taskId": name}
+
+
+def _with_reference(params: JsonObject, name: str) -> JsonObject:
+    ref = find_object(params, "ref") or {}
+    key = "name" if "name" in ref else "uri"
+    return {**params, "ref": {**ref, key: name}}
+
+
+_RESOURCE = _Row(Service.resource, _with_uri)
+_TASK = _Row(Service.task, _with_task)
+_NAMED: Mapping[str, _Row] = MappingProxyType(
+    {
+        "tools/call": _Row(Service.tool, _with_name),
+        "prompts/get": _Row(Service.prompt, _with_name),
+        "completion/complete": _Row(Service.reference, _with_reference),
+        "resources/read": _RESOURCE,
+        "resources/subscribe": _RESOURCE,
+        "resources/unsubscribe": _RESOURCE,
+        "tasks/get": _TASK,
+        "tasks/result": _TASK,
+        "tasks/update": _TASK,
+        "tasks/cancel": _TASK,
+    }
+)
+
+
+def _absence(route: AgentRoute | None) -> str:
+    if route is None:
+        return "it is not in the workspace"
     return "" if route.ready else route.reason or "it is not ready"
 
 
-def _progress_to(reply: CallReply, token: RequestId | None) -> OnProgress | None:
-    if token is None:
-        return None
-
-    async def on_progress(progress: Progress) -> None:
-        params: JsonObject = {"progressToken": token, "progress": progress.progress}
-        if progress.total is not None:
-            params["total"] = progress.total
-        if progress.message is not None:
-            params["message"] = progress.message
-        reply.notify(notification("notifications/progress", params))
-
-    return on_progress
-
-
 def _agent_error(target: Target, error: PloinkyError) -> RpcError:
+    if error.code == "TOOL_NOT_FOUND":
+        return RpcError(INVALID_PARAMS, f"Unknown tool: {target.name}")
     what = _LOST.get(error.code)
     if what is None:
-        logger.error("agent %s, tool %s: %s", target.agent, target.tool, error.message)
-        return RpcError(INTERNAL_ERROR, f"Tool {target.tool!r} could not be run: {error.message}")
+        logger.error("agent %s, %s: %s", target.agent, target.name, error.message)
+        return RpcError(INTERNAL_ERROR, f"{target.name!r} of agent {target.agent!r} failed: {error.message}")
     return RpcError(
         AGENT_LOST,
         f"Agent {target.agent!r} {what}.",
-        {"code": error.code, "agent": target.agent, "tool": target.tool},
+        {"code": error.code, "agent": target.agent, "tool": target.name},
     )
-
-
-def call_result(result: ToolResult, *, stateless: bool, agent: str | None) -> bytes:
-    """A ``CallToolResult``; the session era takes only objects as structured content."""
-    wire: JsonObject = {"content": [{"type": "text", "text": result.text}], "isError": result.is_error}
-    if result.has_structured and (stateless or isinstance(result.structured, dict)):
-        wire["structuredContent"] = result.structured
-    if stateless:
-        wire["resultType"] = "complete"
-        wire["_meta"] = {META_SERVER: server_info(agent)}
-    return orjson.dumps(wire)

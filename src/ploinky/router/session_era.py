@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 import anyio
 import orjson
 
-from ploinky.base.jsontypes import JsonObject
-from ploinky.router.exchange import Exchange, carry
-from ploinky.router.http import HttpError, send_empty, send_json
-from ploinky.router.protocol import (
+from ploinky.base.jsontypes import JsonObject, find_object
+from ploinky.mcp.messages import (
     CANCELLED,
+    ENVELOPE_KEYS,
     INVALID_PARAMS,
     INVALID_REQUEST,
-    METHOD_NOT_FOUND,
     SESSION_HEADER,
     SESSION_VERSIONS,
     Reply,
@@ -24,21 +22,29 @@ from ploinky.router.protocol import (
     notification,
     result_body,
 )
-from ploinky.router.service import CAPABILITIES, Origin, ToolService, call_result, server_info
-from ploinky.router.sessions import Session, SessionStore
-from ploinky.router.streams import CallReply
+from ploinky.mcp.upstream import Back, ClientFacts
+from ploinky.router.catalogue import KINDS
+from ploinky.router.dressing import for_session
+from ploinky.router.exchange import Exchange, carry, changed_lists, without_ours
+from ploinky.router.http import HttpError, send_empty, send_json
+from ploinky.router.service import Origin, Service
+from ploinky.router.sessions import Session, SessionStore, new_session_id
+from ploinky.router.streams import CallReply, StreamLog
+from ploinky.router.talks import Talks
 
-_LIST_CHANGED = notification("notifications/tools/list_changed")
+_PRIMED_FROM = "2025-11-25"  # older clients take every event for a message
+_LISTS = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
 Answer = Callable[[Exchange, Session, Request], bytes]
 
 
 class SessionEra:
-    """Requests of all clients of the session era. To add a plain method: a row in ``_answers``."""
+    """Requests of all clients of the session era. To answer one more method here: a row in ``_answers``."""
 
-    def __init__(self, service: ToolService, sessions: SessionStore) -> None:
+    def __init__(self, service: Service, sessions: SessionStore) -> None:
         self._service = service
         self._sessions = sessions
-        self._answers: dict[str, Answer] = {"ping": _ping, "tools/list": self._list_tools}
+        self._answers: dict[str, Answer] = {"ping": _ping}
+        self._answers.update(dict.fromkeys(KINDS, self._list))
 
     async def post(self, exchange: Exchange, message: Request | Reply) -> None:
         """Answer one message.
@@ -51,16 +57,18 @@ class SessionEra:
             await self._initialize(exchange, message)
             return
         session = self._require_session(exchange)
-        exchange = replace(exchange, origin=replace(exchange.origin, session_id=session.id))
         if isinstance(message, Reply):
+            session.answer(message)
             await send_empty(exchange.send, 202)
         elif message.id is None:
-            _notified(session, message)
             await send_empty(exchange.send, 202)
-        elif message.method == "tools/call":
-            await self._call(exchange, session, message)
-        else:
+            await _notified(session, message)
+        elif message.method in self._answers and not self._service.asks_agent(
+            exchange.origin, message.method
+        ):
             await send_json(exchange.send, 200, self._answer(exchange, session, message))
+        else:
+            await self._forward(exchange, session, message)
 
     async def get(self, exchange: Exchange) -> None:
         """Stream notifications; after ``Last-Event-ID`` if the client had some.
@@ -71,16 +79,16 @@ class SessionEra:
         if not exchange.accepts(b"text/event-stream"):
             raise HttpError(406, "A GET takes text/event-stream.")
         session = self._require_session(exchange)
+        name, _, number = exchange.headers.get(b"last-event-id", b"").decode("latin-1").rpartition(".")
+        seen = int(number) if number.isascii() and number.isdigit() and len(number) < 18 else None
+        headers = ((SESSION_HEADER, session.id.encode()),)
+        log = session.logs.get(name)
+        if log is not None and seen is not None:
+            await log.stream(exchange.send, exchange.receive, seen, headers)
+            return
         if session.feed.listening:
             raise HttpError(409, "This session has a stream already.")
-        seen = exchange.headers.get(b"last-event-id", b"").decode("latin-1")
-        pair = (SESSION_HEADER, session.id.encode())
-        await session.feed.stream(
-            exchange.send,
-            exchange.receive,
-            seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else None,
-            headers=(pair,),
-        )
+        await session.feed.stream(exchange.send, exchange.receive, seen=seen, headers=headers)
 
     async def delete(self, exchange: Exchange) -> None:
         """End the session and what runs in it.
@@ -92,15 +100,12 @@ class SessionEra:
         await send_empty(exchange.send, 204)
 
     def publish_changes(self) -> None:
-        """Tell every session whose tools are no longer what it was shown or told of last."""
+        """Tell every session whose lists are no longer what it was shown or told of last."""
         for session in self._sessions:
-            shown = self._shown(session)
-            if shown != session.shown:
-                session.shown = shown
-                session.feed.publish(_LIST_CHANGED)
-
-    def _shown(self, session: Session) -> bytes:
-        return self._service.tools(self._service.view(Origin(session.caller, session.agent)), stateless=False)
+            shown = self._service.snapshot(self._service.view(Origin(session.caller, session.agent)))
+            for method in changed_lists(session.shown, shown):
+                session.feed.publish(notification(method))
+            session.shown = shown
 
     async def _initialize(self, exchange: Exchange, request: Request) -> None:
         assert request.id is not None
@@ -108,18 +113,29 @@ class SessionEra:
         if not isinstance(asked, str):
             raise RpcError(INVALID_PARAMS, "params.protocolVersion must be a version such as '2025-11-25'.")
         origin = exchange.origin
-        version = asked if asked in SESSION_VERSIONS else SESSION_VERSIONS[-1]
-        session = self._sessions.open(origin.caller, origin.agent, version)
+        client = ClientFacts(
+            caller=str(origin.caller),
+            version=asked if asked in SESSION_VERSIONS else SESSION_VERSIONS[-1],
+            session_id=new_session_id(),
+            capabilities=find_object(request.params, "capabilities") or {},
+            info=find_object(request.params, "clientInfo") or {},
+        )
+        session = self._sessions.open(origin.caller, origin.agent, client)
         if session is None:
             raise HttpError(503, "Too many sessions are open.", [(b"retry-after", b"5")])
-        session.shown = self._shown(session)
-        result: JsonObject = {
-            "protocolVersion": version,
-            "capabilities": CAPABILITIES,
-            "serverInfo": server_info(origin.agent),
-        }
-        body = result_body(request.id, orjson.dumps(result))
+        self._settle(session)
+        result = self._service.introduction(origin)
+        body = result_body(request.id, orjson.dumps({"protocolVersion": client.version, **result}))
         await send_json(exchange.send, 200, body, [(SESSION_HEADER, session.id.encode())])
+
+    def _settle(self, session: Session) -> None:
+        aggregate = session.agent is None
+
+        def back_for(agent: str) -> Back:
+            return self._service.outward(_FeedBack(session, aggregate=aggregate), agent, aggregate)
+
+        session.talks = Talks(self._service.upstreams, session.client, back_for)
+        session.shown = self._service.snapshot(self._service.view(Origin(session.caller, session.agent)))
 
     def _require_session(self, exchange: Exchange) -> Session:
         given = exchange.headers.get(SESSION_HEADER)
@@ -133,50 +149,81 @@ class SessionEra:
 
     def _answer(self, exchange: Exchange, session: Session, request: Request) -> bytes:
         assert request.id is not None
-        answer = self._answers.get(request.method, _unknown)
         try:
-            return result_body(request.id, answer(exchange, session, request))
+            return result_body(request.id, self._answers[request.method](exchange, session, request))
         except RpcError as error:
             return error.body(request.id)
 
-    async def _call(self, exchange: Exchange, session: Session, request: Request) -> None:
-        request_id = request.id
+    async def _forward(self, exchange: Exchange, session: Session, request: Request) -> None:
+        request_id, talks = request.id, session.talks
         assert request_id is not None
+        assert talks is not None
         if request_id in session.calls:
             raise RpcError(INVALID_REQUEST, "A request of this session with the same id is under way.")
+        inward = Request(request_id, request.method, without_ours(request.params, ENVELOPE_KEYS))
 
         async def work(reply: CallReply) -> bytes:
             with anyio.CancelScope() as scope:
                 session.calls[request_id] = scope
                 try:
-                    result = await self._service.call(exchange.origin, request, reply)
-                    return call_result(result, stateless=False, agent=exchange.origin.agent)
+                    back = _ReplyBack(session, reply)
+                    result = await self._service.request(exchange.origin, inward, talks, back)
+                    return orjson.dumps(for_session(request.method, result))
                 finally:
                     del session.calls[request_id]
             raise RpcError(CANCELLED, "The request was cancelled.")
 
-        await carry(exchange, request_id, work, ends_with_client=False)
+        log: StreamLog | None = session.new_log() if session.client.version >= _PRIMED_FROM else None
+        await carry(exchange, request_id, work, ends_with_client=False, log=log)
 
-    def _list_tools(self, exchange: Exchange, session: Session, request: Request) -> bytes:
+    def _list(self, exchange: Exchange, session: Session, request: Request) -> bytes:
         if request.params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "There is no such cursor; the list has one page.")
-        return b"{" + self._service.tools(self._service.view(exchange.origin), stateless=False) + b"}"
+        view = self._service.view(exchange.origin)
+        return b"{" + self._service.rendered(request.method, view, stateless=False) + b"}"
 
 
-def _unknown(exchange: Exchange, session: Session, request: Request) -> bytes:
-    raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+@dataclass(frozen=True)
+class _FeedBack:
+    """The way back for what belongs to no request: the session's standing stream."""
+
+    session: Session
+    aggregate: bool
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        if self.aggregate and method in _LISTS:
+            return  # the catalogue tells
+        self.session.feed.publish(notification(method, params))
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        return await self.session.ask(method, params, self.session.feed.publish)
+
+
+@dataclass(frozen=True)
+class _ReplyBack:
+    """The way back for one request: its own stream, or the standing one of a client that takes no stream."""
+
+    session: Session
+    reply: CallReply
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        self.reply.notify(notification(method, params))
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        send = self.reply.notify if self.reply.may_stream else self.session.feed.publish
+        return await self.session.ask(method, params, send)
 
 
 def _ping(exchange: Exchange, session: Session, request: Request) -> bytes:
     return b"{}"
 
 
-def _notified(session: Session, message: Request) -> None:
-    """Only cancellation means something here; every other notification is taken and dropped."""
-    if message.method != "notifications/cancelled":
-        return
-    request_id = message.params.get("requestId")
-    if isinstance(request_id, (str, int)):
-        scope = session.calls.get(request_id)
+async def _notified(session: Session, message: Request) -> None:
+    """Cancellation ends a request; what else an agent may want to know is handed on."""
+    if message.method == "notifications/cancelled":
+        request_id = message.params.get("requestId")
+        scope = session.calls.get(request_id) if isinstance(request_id, (str, int)) else None
         if scope is not None:
             scope.cancel()
+    elif message.method != "notifications/initialized" and session.talks is not None:
+        await session.talks.notify(message.method, message.params)

@@ -1,4 +1,4 @@
-"""Sessions of the session era: who opened each, its calls under way, its stream of notifications.
+"""Sessions of the session era: who opened each, its requests under way, its streams, its conversations.
 
 A session belongs to the caller and the endpoint that opened it; for anybody else it does not exist. An
 idle one is forgotten, and the number is bounded: the client initialises again when it gets a 404. No
@@ -9,42 +9,115 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import anyio
 
+from ploinky.base.jsontypes import JsonObject
+from ploinky.mcp.messages import METHOD_NOT_FOUND, Reply, RequestId, RpcError, notification, request_body
+from ploinky.mcp.upstream import ClientFacts
 from ploinky.router.callers import Caller, CallerKind
-from ploinky.router.protocol import RequestId
-from ploinky.router.streams import Feed
+from ploinky.router.streams import Feed, StreamLog
+from ploinky.router.talks import Talks
 
 _SHARES = 4
+_MOST_LOGS = 16
+_ASKED_FOR = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """Something asked of the client, until it answers."""
+
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    reply: Reply | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One client; ``agent`` is its endpoint, None for all agents; ``shown`` the tools it knows of."""
+    """One client; ``agent`` is its endpoint, None for all agents; ``shown`` the lists it knows of."""
 
     id: str
     caller: Caller
     agent: str | None
-    version: str
+    client: ClientFacts
     last_used: float
     calls: dict[RequestId, anyio.CancelScope] = field(default_factory=dict)
     feed: Feed = field(default_factory=Feed)
-    shown: bytes = b""
+    logs: dict[str, StreamLog] = field(default_factory=dict)
+    questions: dict[RequestId, Question] = field(default_factory=dict)
+    shown: tuple[bytes, ...] = ()
+    talks: Talks | None = None
+    counted: int = 0
 
     @property
     def busy(self) -> bool:
         return self.feed.listening or bool(self.calls)
 
+    def count(self) -> int:
+        """A number that this session has not used yet."""
+        self.counted += 1
+        return self.counted
+
+    def new_log(self) -> StreamLog:
+        """A log for one more stream; of many the oldest are forgotten."""
+        log = StreamLog(f"s{self.count()}")
+        self.logs[log.id] = log
+        while len(self.logs) > _MOST_LOGS:
+            del self.logs[next(iter(self.logs))]
+        return log
+
+    def answer(self, reply: Reply) -> None:
+        """Hand the client's answer to whoever waits for it."""
+        question = self.questions.get(reply.id)
+        if question is not None and question.reply is None:
+            question.reply = reply
+            question.answered.set()
+
+    async def ask(self, method: str, params: JsonObject, send: Callable[[bytes], None]) -> JsonObject:
+        """Ask the client by ``send`` and wait for its answer.
+
+        Raises:
+            RpcError: the client did not say that it can be asked this, or answers with an error.
+        """
+        check_can_be_asked(self.client.capabilities, method)
+        question_id = f"ploinky-{self.count()}"
+        question = self.questions[question_id] = Question()
+        send(request_body(question_id, method, params))
+        try:
+            await question.answered.wait()
+        finally:
+            del self.questions[question_id]
+            if question.reply is None:
+                send(notification("notifications/cancelled", {"requestId": question_id}))
+        assert question.reply is not None
+        if question.reply.result is None:
+            assert question.reply.error is not None
+            raise question.reply.error
+        return question.reply.result
+
+
+def check_can_be_asked(capabilities: JsonObject, method: str) -> None:
+    """Raises:
+    RpcError: a client with these capabilities cannot be asked that.
+    """
+    needed = _ASKED_FOR.get(method)
+    if method != "ping" and (needed is None or needed not in capabilities):
+        raise RpcError(METHOD_NOT_FOUND, f"The client cannot be asked {method}.")
+
 
 class SessionStore:
-    """All sessions, least recently used first."""
+    """All sessions, least recently used first; ``end`` is called with each that is closed."""
 
-    def __init__(self, *, most: int, idle_s: float) -> None:
+    def __init__(self, *, most: int, idle_s: float, end: Callable[[Session], None]) -> None:
         self._most = most
         self._idle_s = idle_s
+        self._end = end
         self._sessions: dict[str, Session] = {}
 
     def __len__(self) -> int:
@@ -53,7 +126,7 @@ class SessionStore:
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions.values()))
 
-    def open(self, caller: Caller, agent: str | None, version: str) -> Session | None:
+    def open(self, caller: Caller, agent: str | None, client: ClientFacts) -> Session | None:
         """A new session, in place of the longest idle one if there are too many; None if all are busy.
 
         An agent has a quarter of them at most, and beyond that takes its own.
@@ -65,7 +138,7 @@ class SessionStore:
             if idle is None:
                 return None
             self.close(idle)
-        session = Session(secrets.token_urlsafe(24), caller, agent, version, time.monotonic())
+        session = Session(client.session_id or new_session_id(), caller, agent, client, time.monotonic())
         self._sessions[session.id] = session
         return session
 
@@ -92,6 +165,7 @@ class SessionStore:
         session.feed.close()
         for scope in tuple(session.calls.values()):
             scope.cancel()
+        self._end(session)
 
     def sweep(self) -> None:
         """Forget what has been idle for too long."""
@@ -101,3 +175,7 @@ class SessionStore:
                 break
             if not session.busy:
                 self.close(session)
+
+
+def new_session_id() -> str:
+    return secrets.token_urlsafe(24)

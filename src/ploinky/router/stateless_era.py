@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import anyio.abc
 import orjson
 
 from ploinky.base.jsontypes import JsonObject, find_object
-from ploinky.router.exchange import Exchange, carry, error_status
-from ploinky.router.http import HttpError, event, send_empty, send_json
-from ploinky.router.param_headers import check_param_headers
-from ploinky.router.protocol import (
+from ploinky.mcp.messages import (
+    ENVELOPE_KEYS,
     HEADER_MISMATCH,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    META_CAPABILITIES,
+    META_CLIENT,
     META_SERVER,
-    META_SUBSCRIPTION,
+    META_VERSION,
     METHOD_NOT_FOUND,
+    NOT_FOUND,
     ROUTING_HEADERS,
+    SESSION_ONLY,
     STATELESS_VERSIONS,
     VERSION_HEADER,
     Reply,
@@ -29,31 +32,36 @@ from ploinky.router.protocol import (
     notification,
     result_body,
 )
-from ploinky.router.service import CAPABILITIES, Origin, ToolService, call_result, server_info
-from ploinky.router.streams import CallReply, Feed
+from ploinky.mcp.upstream import Back, ClientFacts
+from ploinky.router.catalogue import KINDS
+from ploinky.router.dressing import for_stateless
+from ploinky.router.exchange import Exchange, carry, error_status, without_ours
+from ploinky.router.http import HttpError, send_empty, send_json
+from ploinky.router.listeners import Listeners
+from ploinky.router.param_headers import check_param_headers
+from ploinky.router.parking import ParkedCall, ParkingLot, Produce
+from ploinky.router.service import Service, server_info
+from ploinky.router.stateless_talks import StatelessTalks
+from ploinky.router.streams import CallReply
+from ploinky.router.talks import Talks
 
-MAX_LISTENERS = 1024
 Answer = Callable[[Exchange, Request], bytes]
 
 
-@dataclass(slots=True, eq=False)
-class _Listener:
-    """One open stream, the message it gets (if it asked for any), the tools that its client knows of."""
-
-    origin: Origin
-    feed: Feed
-    message: bytes | None
-    shown: bytes
-
-
 class StatelessEra:
-    """Requests of all clients of the stateless era. To add a plain method: a row in ``_answers``."""
+    """Requests of all clients of the stateless era. To answer one more method here: a row in ``_answers``.
 
-    def __init__(self, service: ToolService) -> None:
+    ``tasks`` carries the requests that may outlive their exchange.
+    """
+
+    def __init__(self, service: Service, tasks: anyio.abc.TaskGroup) -> None:
         self._service = service
-        self._answers: dict[str, Answer] = {"server/discover": _discover, "tools/list": self._list_tools}
-        self._listeners: dict[Feed, _Listener] = {}
-        self._closed = False
+        self._tasks = tasks
+        self._answers: dict[str, Answer] = {"server/discover": self._discover}
+        self._answers.update(dict.fromkeys(KINDS, self._list))
+        self.talks = StatelessTalks(service.upstreams)
+        self.listeners = Listeners(service, self.talks)
+        self.parked = ParkingLot()
 
     async def post(self, exchange: Exchange, message: Request | Reply) -> None:
         """Answer one message; every refusal is an answer too."""
@@ -71,97 +79,149 @@ class StatelessEra:
         except RpcError as error:
             await _refuse(exchange, message, error)
 
-    def close(self) -> None:
-        """End all streams; those asked for later end at once."""
-        self._closed = True
-        for feed in self._listeners:
-            feed.close()
-
-    def publish_changes(self) -> None:
-        """Tell every listener whose tools are no longer what they were."""
-        for listener in self._listeners.values():
-            shown = self._shown(listener.origin)
-            if shown != listener.shown and listener.message is not None:
-                listener.shown = shown
-                listener.feed.publish(listener.message)
-
-    def _shown(self, origin: Origin) -> bytes:
-        return self._service.tools(self._service.view(origin), stateless=True)
-
     async def _dispatch(self, exchange: Exchange, request: Request) -> None:
         assert request.id is not None
-        if request.method == "tools/call":
-            await self._call(exchange, request)
-        elif request.method == "subscriptions/listen":
-            await self._listen(exchange, request)
+        method = request.method
+        if method == "subscriptions/listen":
+            if not exchange.accepts(b"text/event-stream"):
+                raise HttpError(406, "subscriptions/listen takes text/event-stream.")
+            await self.listeners.serve(exchange, request, client_of(exchange, request))
+        elif method in SESSION_ONLY:
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method}")
+        elif method in self._answers and not self._service.asks_agent(exchange.origin, method):
+            await send_json(
+                exchange.send, 200, result_body(request.id, self._answers[method](exchange, request))
+            )
         else:
-            answer = self._answers.get(request.method)
-            if answer is None:
-                raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
-            await send_json(exchange.send, 200, result_body(request.id, answer(exchange, request)))
+            await self._forward(exchange, request)
 
-    async def _call(self, exchange: Exchange, request: Request) -> None:
+    async def _forward(self, exchange: Exchange, request: Request) -> None:
         assert request.id is not None
-        mirrored = self._service.mirrored(exchange.origin, request)
-        check_param_headers(mirrored, exchange.headers, exchange.doubled, request.params.get("arguments", {}))
+        if request.method == "tools/call":
+            mirrored = self._service.mirrored(exchange.origin, request)
+            check_param_headers(
+                mirrored, exchange.headers, exchange.doubled, request.params.get("arguments", {})
+            )
+        call = self.parked.fetch(exchange.origin, request)
+        if call is None and not self._service.may_ask(exchange.origin, request):
+            client = client_of(exchange, request)
+            produce = self._producer(exchange, request, client, None)
+            await carry(exchange, request.id, lambda reply: produce(_ReplyBack(reply)), ends_with_client=True)
+            return
+        if call is None:
+            client = client_of(exchange, request)
+            call = ParkedCall(exchange.origin, request, client)
+            place = f"{exchange.origin.agent} {exchange.connection}"
+            self._tasks.start_soon(call.run, self._producer(exchange, request, client, place))
+        await self._take_turn(exchange, request, call)
+
+    async def _take_turn(self, exchange: Exchange, request: Request, call: ParkedCall) -> None:
+        """Wait beside the call until it is done or asks; a client that goes away ends it."""
+        assert request.id is not None
+        parked = False
 
         async def work(reply: CallReply) -> bytes:
-            result = await self._service.call(exchange.origin, request, reply)
-            return call_result(result, stateless=True, agent=exchange.origin.agent)
+            nonlocal parked
+            call.reply = reply
+            result = await call.turn()
+            if result is not None:
+                return result
+            parked = True
+            required = call.input_required(self.parked.park(call))
+            return orjson.dumps(for_stateless(request.method, required, server_info(exchange.origin.agent)))
 
-        await carry(exchange, request.id, work, ends_with_client=True)
-
-    async def _listen(self, exchange: Exchange, request: Request) -> None:
-        assert request.id is not None
-        if not exchange.accepts(b"text/event-stream"):
-            raise HttpError(406, "subscriptions/listen takes text/event-stream.")
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise HttpError(503, "Too many streams are open.", [(b"retry-after", b"5")])
-        asked = find_object(request.params, "notifications")
-        if asked is None:
-            raise RpcError(INVALID_PARAMS, "params.notifications must say what to listen to.")
-        honoured: JsonObject = {"toolsListChanged": True} if asked.get("toolsListChanged") is True else {}
-        meta: JsonObject = {META_SUBSCRIPTION: request.id}
-        ack = notification(
-            "notifications/subscriptions/acknowledged", {"notifications": honoured, "_meta": meta}
-        )
-        closing: JsonObject = {
-            "resultType": "complete",
-            "_meta": {**meta, META_SERVER: server_info(exchange.origin.agent)},
-        }
-        feed = Feed()
-        if self._closed:
-            feed.close()
-        changed = notification("notifications/tools/list_changed", {"_meta": meta}) if honoured else None
-        self._listeners[feed] = _Listener(exchange.origin, feed, changed, self._shown(exchange.origin))
         try:
-            await feed.stream(
-                exchange.send,
-                exchange.receive,
-                first=event(ack),
-                last=event(result_body(request.id, orjson.dumps(closing))),
-            )
+            await carry(exchange, request.id, work, ends_with_client=True)
         finally:
-            del self._listeners[feed]
+            call.reply = None
+            if not parked:
+                call.scope.cancel()
 
-    def _list_tools(self, exchange: Exchange, request: Request) -> bytes:
+    def _producer(
+        self, exchange: Exchange, request: Request, client: ClientFacts, place: str | None
+    ) -> Produce:
+        """What makes the result; ``place`` tells which conversations to use, None for none that are kept."""
+        origin = exchange.origin
+        inward = Request(request.id, request.method, without_ours(request.params, ENVELOPE_KEYS))
+
+        async def ask(talks: Talks, back: Back) -> bytes:
+            try:
+                result = await self._service.request(origin, inward, talks, back)
+            except RpcError as error:
+                if error.code == NOT_FOUND and request.method == "resources/read":
+                    raise RpcError(INVALID_PARAMS, error.message, error.data) from error
+                raise
+            return orjson.dumps(for_stateless(request.method, result, server_info(origin.agent)))
+
+        async def produce(back: Back) -> bytes:
+            def back_for(agent: str) -> Back:
+                return _NOWHERE
+
+            if place is None:
+                return await ask(self.talks.fresh(client, back_for), back)
+            async with self.talks.lease(client, place, back_for) as talks:
+                return await ask(talks, back)
+
+        return produce
+
+    def _list(self, exchange: Exchange, request: Request) -> bytes:
         if request.params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "There is no such cursor; the list has one page.")
-        tools = self._service.tools(self._service.view(exchange.origin), stateless=True)
-        return b'{"resultType":"complete","ttlMs":0,"cacheScope":"private",' + tools + b"}"
+        view = self._service.view(exchange.origin)
+        listed = self._service.rendered(request.method, view, stateless=True)
+        return b'{"resultType":"complete","ttlMs":0,"cacheScope":"private",' + listed + b"}"
+
+    def _discover(self, exchange: Exchange, request: Request) -> bytes:
+        agent = exchange.origin.agent
+        introduction = self._service.introduction(exchange.origin)
+        server = introduction.pop("serverInfo", server_info(agent))
+        return orjson.dumps(
+            {
+                "resultType": "complete",
+                "supportedVersions": list(STATELESS_VERSIONS),
+                "ttlMs": 0,
+                "cacheScope": "private",
+                **introduction,
+                "_meta": {META_SERVER: server},
+            }
+        )
 
 
-def _discover(exchange: Exchange, request: Request) -> bytes:
-    agent = exchange.origin.agent
-    return orjson.dumps(
-        {
-            "resultType": "complete",
-            "supportedVersions": list(STATELESS_VERSIONS),
-            "capabilities": CAPABILITIES,
-            "ttlMs": 0,
-            "cacheScope": "private",
-            "_meta": {META_SERVER: server_info(agent)},
-        }
+@dataclass(frozen=True)
+class _ReplyBack:
+    """The way back for one request to an agent that asks nothing in the middle of its work."""
+
+    reply: CallReply
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        self.reply.notify(notification(method, params))
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        raise RpcError(METHOD_NOT_FOUND, f"The client cannot be asked {method} now.")
+
+
+class _Nowhere:
+    """The way back for what belongs to no request: in this era there is none."""
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        return
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        raise RpcError(METHOD_NOT_FOUND, f"The client cannot be asked {method} now.")
+
+
+_NOWHERE = _Nowhere()
+
+
+def client_of(exchange: Exchange, request: Request) -> ClientFacts:
+    """What a checked envelope says of its client."""
+    meta = find_object(request.params, "_meta") or {}
+    return ClientFacts(
+        caller=str(exchange.origin.caller),
+        version=str(meta.get(META_VERSION)),
+        stateless=True,
+        capabilities=find_object(meta, META_CAPABILITIES) or {},
+        info=find_object(meta, META_CLIENT) or {},
     )
 
 

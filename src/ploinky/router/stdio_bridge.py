@@ -19,9 +19,7 @@ import orjson
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object
-from ploinky.router.gateway_client import GatewayAddress
-from ploinky.router.http_client import HttpRequest, HttpResponse, open_response
-from ploinky.router.protocol import (
+from ploinky.mcp.messages import (
     INTERNAL_ERROR,
     META_VERSION,
     NAMED_METHODS,
@@ -33,6 +31,8 @@ from ploinky.router.protocol import (
     notification,
     read_message,
 )
+from ploinky.router.gateway_client import GatewayAddress
+from ploinky.router.http_client import HttpRequest, HttpResponse, open_response
 
 HEAD_TIMEOUT_S = 60.0
 RECONNECT_FOR_S = 10.0

@@ -1,13 +1,15 @@
 """Answers that may become event streams, and streams that stay open.
 
 ``CallReply`` answers one request: plain JSON, unless there was something to say before the end. ``Feed`` is
-a standing stream of notifications with a short memory. Neither ever waits for a slow reader where a program
+a standing stream of notifications with a short memory; a ``StreamLog`` is the memory of one call's stream, so
+that a client that lost its connection can have the rest. Nothing here waits for a slow reader where a program
 or another client would wait with it: what does not fit is dropped, oldest first.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import anyio
 
@@ -26,14 +28,75 @@ from ploinky.router.http import (
 )
 
 _MOST_WAITING = 64
+_MOST_LOGGED = 256
+_MOST_LOGGED_BYTES = 4 * 1024 * 1024
+
+
+class StreamLog:
+    """The events of one call's stream, numbered; the last ones are kept."""
+
+    def __init__(self, log_id: str) -> None:
+        self.id = log_id
+        self.ended = False
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._count = 0
+        self._news = anyio.Event()
+
+    def prime(self) -> bytes:
+        """An event without a message that tells the client the stream's first id."""
+        return f"id: {self.id}.0\ndata: \n\n".encode()
+
+    def add(self, message: bytes, *, last: bool = False) -> bytes:
+        """Number a message and keep it; the event to send."""
+        self._count += 1
+        made = event(message, f"{self.id}.{self._count}")
+        self._kept.append((self._count, made))
+        self._size += len(made)
+        while len(self._kept) > _MOST_LOGGED or (self._size > _MOST_LOGGED_BYTES and len(self._kept) > 1):
+            self._size -= len(self._kept.popleft()[1])
+        self.ended = self.ended or last
+        self._news.set()
+        return made
+
+    def after(self, seen: int) -> Iterator[tuple[int, bytes]]:
+        return iter([(number, made) for number, made in self._kept if number > seen])
+
+    async def stream(
+        self, send: Send, receive: Receive, seen: int, headers: tuple[HeaderPair, ...] = ()
+    ) -> None:
+        """Write what came after ``seen`` and still comes, until the call has ended or the client goes."""
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                await wait_for_disconnect(receive)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            await start_event_stream(send, headers)
+            await send_chunk(send, PING)
+            while True:
+                self._news = anyio.Event()
+                for number, made in self.after(seen):
+                    seen = number
+                    await send_chunk(send, made)
+                if self.ended:
+                    break
+                with anyio.move_on_after(PING_EVERY_S) as patience:
+                    await self._news.wait()
+                if patience.cancelled_caught:
+                    await send_chunk(send, PING)
+            await end_event_stream(send)
+            tasks.cancel_scope.cancel()
 
 
 class CallReply:
     """One response to one POST. ``attend`` runs beside the work; ``finish`` is the last word."""
 
-    def __init__(self, send: Send, *, may_stream: bool) -> None:
+    def __init__(self, send: Send, *, may_stream: bool, log: StreamLog | None = None) -> None:
+        self.may_stream = may_stream
         self._send = send
-        self._may_stream = may_stream
+        self._log = log
         self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
         self._news = anyio.Event()
         self._writing = anyio.Lock()
@@ -41,14 +104,14 @@ class CallReply:
         self._done = False
 
     def notify(self, message: bytes) -> None:
-        """Send a notification as soon as the client takes it; without a stream it is dropped."""
-        if self._may_stream:
-            self._waiting.append(event(message))
+        """Send a message as soon as the client takes it; without a stream it is dropped."""
+        if self.may_stream and not self._done:
+            self._waiting.append(self._event(message))
             self._news.set()
 
     async def attend(self) -> None:
-        """Write notifications as they come, and a sign of life when nothing came for a while."""
-        while self._may_stream:
+        """Write messages as they come, and a sign of life when nothing came for a while."""
+        while self.may_stream:
             with anyio.move_on_after(PING_EVERY_S):
                 await self._news.wait()
             async with self._writing:
@@ -62,18 +125,23 @@ class CallReply:
             if self._waiting:
                 await self._flush(b"")
             if self._streaming:
-                await end_event_stream(self._send, event(body))
+                await end_event_stream(self._send, self._event(body, last=True))
             else:
                 await send_json(self._send, status, body)
 
+    def _event(self, message: bytes, *, last: bool = False) -> bytes:
+        return event(message) if self._log is None else self._log.add(message, last=last)
+
     async def _flush(self, otherwise: bytes) -> None:
         self._news = anyio.Event()
+        head = b""
         if not self._streaming:
             self._streaming = True
             await start_event_stream(self._send)
+            head = b"" if self._log is None else self._log.prime()
         data = b"".join(self._waiting) or otherwise
         self._waiting.clear()
-        await send_chunk(self._send, data)
+        await send_chunk(self._send, head + data)
 
 
 class Feed:

@@ -32,6 +32,7 @@ AGENT_NOT_READY = -32010
 AGENT_LOST = -32011
 FORBIDDEN = -32012
 CANCELLED = -32013
+NOT_FOUND = -32002  # of the session era; the stateless one says INVALID_PARAMS
 
 HTTP_STATUS: Mapping[int, int] = MappingProxyType(
     {
@@ -49,16 +50,24 @@ HTTP_STATUS: Mapping[int, int] = MappingProxyType(
 META = "io.modelcontextprotocol/"
 META_VERSION = META + "protocolVersion"
 META_CAPABILITIES = META + "clientCapabilities"
+META_CLIENT = META + "clientInfo"
 META_SERVER = META + "serverInfo"
 META_SUBSCRIPTION = META + "subscriptionId"
 NAMED_METHODS: Mapping[str, str] = MappingProxyType(
     {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 )
+SESSION_ONLY = frozenset(
+    {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
+)
+"""Methods that the stateless era does not have."""
 VERSION_HEADER = b"mcp-protocol-version"
 METHOD_HEADER = b"mcp-method"
 NAME_HEADER = b"mcp-name"
 SESSION_HEADER = b"mcp-session-id"
 ROUTING_HEADERS = frozenset({VERSION_HEADER, METHOD_HEADER, NAME_HEADER})
+
+ENVELOPE_KEYS = (META_VERSION, META_CAPABILITIES, META_CLIENT, "ploinky/")
+"""Keys of ``_meta`` (and what begins like them) that a client says to the router and nobody else."""
 
 RequestId = str | int
 Headers = Mapping[bytes, bytes]
@@ -70,7 +79,7 @@ _PLAIN = re.compile(r"[\x20-\x7e]*\Z")
 class RpcError(Exception):
     """A JSON-RPC error to be sent; ``data`` is for machines."""
 
-    def __init__(self, code: int, message: str, data: JsonObject | None = None) -> None:
+    def __init__(self, code: int, message: str, data: JsonValue = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -100,9 +109,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the client to something the server had asked."""
+    """An answer of the client to something the server had asked: a result, or an error."""
 
-    id: RequestId | None
+    id: RequestId
+    result: JsonObject | None = None
+    error: RpcError | None = None
 
 
 def read_message(body: bytes) -> Request | Reply:
@@ -129,16 +140,44 @@ def _message(value: JsonObject) -> Request | Reply:
     assert request_id is None or isinstance(request_id, (str, int))
     method = value.get("method")
     if method is None and request_id is not None and ("result" in value or "error" in value):
-        return Reply(request_id)
+        return _reply(request_id, value)
     params = value.get("params", {})
     if not isinstance(method, str) or not isinstance(params, dict):
         raise RpcError(INVALID_REQUEST, "A request has a method and, if any, an object of params.")
     return Request(request_id, method, params)
 
 
+def _reply(request_id: RequestId, value: JsonObject) -> Reply:
+    result = find_object(value, "result")
+    if result is not None:
+        return Reply(request_id, result)
+    error = find_object(value, "error")
+    return Reply(
+        request_id,
+        None,
+        read_error(error)
+        if error is not None
+        else RpcError(INTERNAL_ERROR, "The answer holds neither a result nor an error."),
+    )
+
+
+def read_error(error: JsonObject) -> RpcError:
+    """The error of a response as it was given."""
+    code, message = error.get("code"), error.get("message")
+    return RpcError(
+        code if isinstance(code, int) else INTERNAL_ERROR,
+        message if isinstance(message, str) else "The other side gave no reason.",
+        error.get("data"),
+    )
+
+
 def result_body(request_id: RequestId, result: bytes) -> bytes:
     """The response that carries ``result``, which is JSON already."""
     return b'{"jsonrpc":"2.0","id":' + orjson.dumps(request_id) + b',"result":' + result + b"}"
+
+
+def request_body(request_id: RequestId, method: str, params: JsonObject) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
 
 def notification(method: str, params: JsonObject | None = None) -> bytes:

@@ -1,7 +1,6 @@
-"""The router's side of one agent: its connection, its configuration as last read, its tools.
+"""An agent made of programs: its connection, its configuration as last read, what its programs offer.
 
-One connection to the launcher is kept open and carries all calls; when it ends, whatever runs over it fails
-at once and the next call makes a new one. The configuration is read again when its file changes; one that
+The configuration is read again when its file changes; one that
 cannot be read or used leaves the last good one in force and a ``problem`` to show.
 """
 
@@ -12,11 +11,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
-
 from ploinky.base.errors import PloinkyError
-from ploinky.channel.client import Channel
+from ploinky.base.jsontypes import JsonObject
+from ploinky.mcp.upstream import Ask, Back, ClientFacts, Offer
+from ploinky.router.launcher_link import LauncherLink
 from ploinky.router.routes import AgentRoute
+from ploinky.toolhost.answers import ProgramAnswers, offer_of
 from ploinky.toolhost.config import ToolConfig, parse_mcp_config
 from ploinky.toolhost.host import ToolHost, ToolPlace
 from ploinky.toolhost.sources import (
@@ -42,24 +42,46 @@ class _Found:
         return self.content if isinstance(self.content, bytes) else read_host_file(self.content)
 
 
-class AgentLink:
-    """One agent, as long as it has a route."""
+class ProgramAgent:
+    """One agent, as long as it has a route. An ``Upstream``, and its own ``Conversation`` with every client:
+    programs keep nothing for anybody."""
 
     def __init__(self, route: AgentRoute) -> None:
         self.route = route
-        self.problem: str | None = None
-        self._live: Channel | None = None
-        self._connecting = anyio.Lock()
+        self._problem = ""
+        self._link = LauncherLink(route.socket_path)
         self._stamp: Stamp | None = None
         self._remote_seen: dict[str, _Found | None] = {}
         self._remote_due = 0.0
-        self.host = self._new_host(ToolConfig())
+        self._take(ToolConfig())
+
+    @property
+    def offer(self) -> Offer:
+        return self._offer
+
+    @property
+    def problem(self) -> str:
+        return self._problem
+
+    def converse(self, client: ClientFacts, back: Back) -> ProgramAgent:
+        return self
+
+    async def request(self, ask: Ask) -> JsonObject:
+        """See ``Conversation``."""
+        return await self._answers.answer(ask)
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Programs hear nothing of a client's notifications."""
+
+    async def aclose(self) -> None:
+        """Nothing is kept for one client."""
 
     def adopt(self, route: AgentRoute) -> bool:
         """Take a new version of the route; says whether what clients see may differ."""
         before, self.route = self.route, route
         if (before.instance, before.socket_path) != (route.instance, route.socket_path):
             self.close()
+            self._link.socket_path = route.socket_path
         if before.ready != route.ready or before.instance != route.instance:
             self._remote_due = 0.0
         same_place = (before.code_path, before.workspace_path) == (route.code_path, route.workspace_path)
@@ -70,23 +92,7 @@ class AgentLink:
 
     def close(self) -> None:
         """End the connection; calls that run over it fail."""
-        if self._live is not None:
-            self._live.close()
-            self._live = None
-
-    async def channel(self) -> Channel:
-        """The connection, made if there is none or the last one was lost.
-
-        Raises:
-            PloinkyError: ``CHANNEL_UNREACHABLE``.
-            DeadlineError: the launcher does not answer.
-        """
-        if self._live is None or self._live.is_lost:
-            async with self._connecting:
-                if self._live is None or self._live.is_lost:
-                    self.close()
-                    self._live = await Channel.connect(self.route.socket_path)
-        return self._live
+        self._link.close()
 
     async def refresh(self) -> bool:
         """Look whether the configuration changed and read it if so; says whether it did.
@@ -104,27 +110,30 @@ class AgentLink:
                 return False
             config = parse_mcp_config(found.read(), source=found.stamp.path)
         except PloinkyError as error:
-            if self.problem != error.message:
+            if self._problem != error.message:
                 logger.warning("agent %s: %s", self.route.key, error.message)
-            self.problem = error.message
+            self._problem = error.message
             return False
         for warning in config.warnings:
             logger.warning("agent %s: %s", self.route.key, warning)
         return await self._accept(found.stamp, config)
 
     async def _accept(self, stamp: Stamp | None, config: ToolConfig) -> bool:
-        self.problem = None
-        if stamp == self._stamp and (stamp is not None or not self.host.tools):
+        self._problem = ""
+        if stamp == self._stamp and (stamp is not None or not self._host.tools):
             return False
         self._stamp = stamp
-        former, self.host = self.host, self._new_host(config)
+        former = self._host
+        self._take(config)
         await former.close()
         return True
 
-    def _new_host(self, config: ToolConfig) -> ToolHost:
+    def _take(self, config: ToolConfig) -> None:
         route = self.route
         place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path)
-        return ToolHost(place, self.channel, config)
+        self._host = ToolHost(place, self._link.channel, config)
+        self._answers = ProgramAnswers(self._host)
+        self._offer = offer_of(config)
 
     async def _environment(self) -> dict[str, str]:
         return dict(await self.route.environment())
@@ -149,7 +158,7 @@ class AgentLink:
         return None
 
     async def _read_remote(self, source: ConfigSource) -> _Found | None:
-        channel = await self.channel()
+        channel = await self._link.channel()
         file = await channel.read_file(source.inside, MAX_CONFIG_BYTES)
         if file is None:
             return None
