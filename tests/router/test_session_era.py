@@ -30,9 +30,9 @@ async def test_initialize_answers_with_a_session_and_the_clients_revision() -> N
             answer = await send(stand, body)
             assert answer.status == 200
             assert answer.result["protocolVersion"] == given
-            assert answer.result["capabilities"] == dict.fromkeys(
-                ("tools", "prompts", "resources"), {"listChanged": True}
-            )
+            assert answer.result["capabilities"] == {
+                kind: {"listChanged": True} for kind in ("tools", "prompts", "resources")
+            }
             assert len(answer.headers["mcp-session-id"]) >= 32
 
 
