@@ -160,6 +160,12 @@ async def test_limits_come_from_the_manifest_then_the_workspace_then_the_platfor
     assert (limits.pids, limits.cpus, limits.memory) == (20, 0.5, 2 * 1024**3)
 
 
+async def test_agents_join_the_network_that_their_manifests_name(stage: Stage) -> None:
+    stage.add("db", {"network": {"name": "backend", "aliases": ["postgres"]}})
+    network = plan_agent(stage.ctx, await stage.enable("db")).spec.network
+    assert (network.name, network.aliases) == ("backend", ("db", "postgres"))
+
+
 async def test_the_image_may_name_variables(stage: Stage) -> None:
     stage.add("one", {"container": "node:${NODE_VERSION}", "env": ["NODE_VERSION=22"]})
     assert (await plan(stage, "one")).spec.image == "node:22"

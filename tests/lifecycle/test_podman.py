@@ -116,6 +116,25 @@ async def test_an_unchanged_container_starts_again_without_its_installs(pods: St
     assert podman("inspect", "--format", "{{.Id}}", entry.container_name) != first
 
 
+async def test_a_new_image_under_the_same_name_makes_the_agent_anew(pods: Stage) -> None:
+    name = f"localhost/ploinky-test-moving:{pods.layout.id}"
+    podman("tag", pods.image, name)
+    try:
+        pods.add("all", {"container": name, "install": "date +%N >> $WORKSPACE_PATH/installs"})
+        entry = await pods.enable("all")
+        await collect(start_agent(pods.ctx, "all"))
+        await collect(stop_agent(pods.ctx, "all"))
+        assert steps_done(await collect(start_agent(pods.ctx, "all"))) == [1, 2, 5, 12]
+        podman("commit", "--quiet", "--message", "newer", "--format", "docker", entry.container_name, name)
+        events = await collect(start_agent(pods.ctx, "all"))
+        assert 9 in steps_done(events)
+        assert steps_done(await collect(start_agent(pods.ctx, "all"))) == [1, 2]
+        assert len(pods.work_file("all", "installs").read_text().split()) == 2
+    finally:
+        await collect(remove_agent(pods.ctx, "all"))
+        podman("image", "rm", name)
+
+
 async def test_what_is_mounted_may_be_written_as_the_profile_says(pods: Stage) -> None:
     places = "/code/x /agent/x /shared/x $WORKSPACE_PATH/x /Agent/x"
     tries = f"for f in {places}; do touch $f 2>/dev/null && echo $f; done"

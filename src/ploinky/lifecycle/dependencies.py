@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ploinky.base.errors import UsageError
@@ -54,6 +54,12 @@ class Dependencies:
         folders += [self.work_dir / VENV_FOLDER / "bin"] if self.python else []
         installed = (read_text(self.marker) or "").strip() == self.key
         return installed and all(folder.is_dir() for folder in folders)
+
+    def in_image(self, image_id: str) -> Dependencies:
+        """The same for an image of this content, which brings the interpreters."""
+        if not self.wanted:
+            return self
+        return replace(self, key=hashlib.sha256(f"{self.key}@{image_id}".encode()).hexdigest())
 
     def begin(self) -> None:
         """Trust nothing that is there: the marker goes, and so do half-installed trees.

@@ -59,7 +59,8 @@ class StartPlan:
     """All that a start needs, decided before anything is made.
 
     ``launch`` lacks the environment that the image itself brings, which is read from the sandbox.
-    ``install_digest`` is the hash of what steps 3 to 11 make: spec, hooks, scripts, dependencies.
+    ``install_digest`` is the hash of what steps 3 to 11 make: spec, hooks, scripts, dependencies, and the
+    content of the image once it is known (``of_image``).
     """
 
     key: str
@@ -75,6 +76,16 @@ class StartPlan:
     dependencies: Dependencies
     install_digest: str
     notices: tuple[str, ...]
+
+    def of_image(self, image_id: str | None) -> StartPlan:
+        """The plan for an image of this content: what was installed in another is not used again."""
+        if image_id is None:
+            return self
+        return replace(
+            self,
+            dependencies=self.dependencies.in_image(image_id),
+            install_digest=hashlib.sha256(f"{self.install_digest}@{image_id}".encode()).hexdigest(),
+        )
 
 
 def locate(ctx: LifecycleContext, entry: RegistryEntry) -> AgentLocation:
@@ -191,7 +202,6 @@ def require_same_runtime(ctx: LifecycleContext, entry: RegistryEntry) -> None:
 
 def _run_spec(ctx: LifecycleContext, agent: ResolvedAgent, seen: Seen, image: str) -> RunSpec:
     config, key = agent.config, agent.entry.key
-    aliases = dict.fromkeys([key, *([config.network.name] if config.network.name else [])])
     return RunSpec(
         name=sandbox_name(ctx, agent.entry),
         workspace=ctx.layout.id,
@@ -209,7 +219,8 @@ def _run_spec(ctx: LifecycleContext, agent: ResolvedAgent, seen: Seen, image: st
         ),
         network=Network(
             NetworkMode(config.network.mode.value),
-            aliases=tuple(dict.fromkeys([*aliases, *config.network.aliases])),
+            name=config.network.name,
+            aliases=tuple(dict.fromkeys([key, *config.network.aliases])),
             peers=tuple(dict.fromkeys(ref.key for ref in config.enable)),
         ),
         resources=_resources(ctx, config),

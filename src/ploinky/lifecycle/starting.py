@@ -88,6 +88,7 @@ class _Start:
         self._transcript = Transcript(start_log(ctx.layout, key), key, self._redactor, emit)
         self._step = Step.STRUCTURE
         self._name = ""
+        self._base: StartPlan | None = None
         self._plan: StartPlan | None = None
         self._sandbox: Sandbox | None = None
         self._was_running = False
@@ -139,7 +140,7 @@ class _Start:
         require_same_runtime(self._ctx, entry)
         await self._link(entry)
         plan = await anyio.to_thread.run_sync(plan_agent, self._ctx, entry)
-        self._plan, self._name = plan, plan.spec.name
+        self._base, self._name = plan, plan.spec.name
         self._redactor = plan.environment.redactor()
         self._transcript = Transcript(
             start_log(self._ctx.layout, self._key), self._key, self._redactor, self._emit
@@ -147,6 +148,8 @@ class _Start:
         for message in plan.notices:
             await self._emit(Notice(message=message, agent=self._key))
         self._sandbox = await self._ctx.runtime.inspect(self._name)
+        image = await self._ctx.runtime.image_id(plan.spec.image)
+        self._plan = plan.of_image(image or (self._sandbox.image_id if self._sandbox else None))
         self._was_running = self._sandbox is not None and self._sandbox.state is SandboxState.RUNNING
         self._unchanged = await self._is_unchanged()
         await self._check_trust()
@@ -235,8 +238,14 @@ class _Start:
             text = self._redactor.scrub(line)
             await self._emit(Progress(label=f"{self._key}: {plan.spec.image}", message=text))
         self._sandbox = await ctx.runtime.inspect(self._name)
+        self._note_image()
         await change_entry(ctx, self._key, made(self._sandbox, None))
         return None
+
+    def _note_image(self) -> None:
+        """Create may have pulled an image, whose content could not be part of the plan."""
+        assert self._base is not None
+        self._plan = self._base.of_image(self._sandbox.image_id if self._sandbox else None)
 
     async def _boot(self) -> str | None:
         await self._ctx.runtime.start(self._name)

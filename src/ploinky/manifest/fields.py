@@ -244,7 +244,9 @@ class NetworkPart(Part):
     """The agent's network."""
 
     mode: NetworkModeText | None = Field(None, description="'bridge' is another word for 'workspace'.")
-    name: Alias | None = Field(None, description="Name of the agent in the workspace's network.")
+    name: Alias | None = Field(
+        None, description="A network: agents that give the same name reach each other."
+    )
     aliases: list[Alias] | None = Field(None, description="Further names.")
 
 

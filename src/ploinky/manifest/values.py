@@ -216,7 +216,8 @@ class Commands:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """``name`` and ``aliases`` are further names of the agent in the workspace's network."""
+    """Agents that give the same ``name`` reach each other by their keys and ``aliases``, as those do that one
+    enables."""
 
     mode: NetworkMode = NetworkMode.WORKSPACE
     name: str | None = None

@@ -108,6 +108,10 @@ class BubblewrapRuntime:
                 remove_mount_points(record.made_folders)
             self._store.discard(folder)
 
+    async def image_id(self, image: str) -> str | None:
+        """Images are hints."""
+        return None
+
     async def inspect(self, name: str) -> Sandbox | None:
         return _sandbox(self._store.folder(name))
 

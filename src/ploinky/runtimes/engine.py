@@ -29,7 +29,7 @@ from ploinky.runtimes.engine_host import (
     make_socket_folder,
     outbound_address,
 )
-from ploinky.runtimes.engine_images import has_image, pull
+from ploinky.runtimes.engine_images import image_id, pull
 from ploinky.runtimes.engine_models import ContainerReport, EngineEvent, EngineInfo
 from ploinky.runtimes.engine_mounts import require_meant_mounts
 from ploinky.runtimes.engine_names import HostsFiles, tell_names
@@ -138,13 +138,16 @@ class EngineRuntime:
             return outbound_address()
         return await self._networks.host_address(workspace)
 
+    async def image_id(self, image: str) -> str | None:
+        return await image_id(self._api, image)
+
     async def create(self, spec: RunSpec) -> AsyncGenerator[str, None]:
         if await self._report(spec.name) is not None:
             raise name_in_use(spec.name)
         facts = await self._facts()
         if not facts.limits:
             yield NO_LIMITS
-        if not await has_image(self._api, spec.image):
+        if await self.image_id(spec.image) is None:
             async with aclosing(pull(self._api, spec.image)) as lines:
                 async for line in lines:
                     yield line

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 from ploinky.runtimes.engine_api import EngineApi, EngineError
-from ploinky.runtimes.engine_models import PullLine
+from ploinky.runtimes.engine_models import ImageReport, PullLine, content_id
 from ploinky.runtimes.engine_streams import json_lines
 from ploinky.runtimes.errors import image_not_found
-
-if TYPE_CHECKING:
-    from aiodocker import Docker
 
 SILENCE_S = 300.0
 
 
-async def has_image(api: EngineApi, image: str) -> bool:
-    async def inspect(docker: Docker) -> None:
-        await docker.images.inspect(image)
-
+async def image_id(api: EngineApi, image: str) -> str | None:
+    """The content that ``image`` names, or None if it is not here."""
     try:
-        await api.call(f"the image {image}", inspect)
+        return content_id((await api.read(f"images/{image}/json", ImageReport)).id)
     except EngineError as error:
         if error.missing:
-            return False
+            return None
         raise
-    return True
 
 
 async def pull(api: EngineApi, image: str) -> AsyncGenerator[str, None]:
@@ -50,7 +43,7 @@ async def pull(api: EngineApi, image: str) -> AsyncGenerator[str, None]:
                     yield line.text
     except EngineError as error:
         reason = error.reason
-    if not await has_image(api, image):
+    if await image_id(api, image) is None:
         raise image_not_found(image, f"{(reason or 'the pull broke off').strip().rstrip('.')}.")
 
 

@@ -95,6 +95,7 @@ class ContainerReport(_Answer):
 
     id: str = Field(alias="Id")
     name: str = Field(alias="Name")
+    image: str = Field("", alias="Image")
     state: _State = Field(alias="State")
     config: _Config = Field(alias="Config")
     host: _HostConfig = Field(alias="HostConfig")
@@ -118,7 +119,14 @@ class ContainerReport(_Answer):
             exit_code=self.state.exit_code if state is SandboxState.EXITED else None,
             started_at=self.state.started_at if self.state.started_at != NEVER else None,
             ports=tuple(_published(self.network.ports or self.host.bindings)),
+            image_id=content_id(self.image),
         )
+
+
+class ImageReport(_Answer):
+    """``GET /images/NAME/json``."""
+
+    id: str = Field("", alias="Id")
 
 
 class ContainerRow(_Answer):
@@ -213,6 +221,11 @@ class PullLine(_Answer):
     @property
     def text(self) -> str:
         return " ".join(part for part in (self.id, self.status, self.progress) if part)
+
+
+def content_id(image: str) -> str | None:
+    """An image's content as both engines would name it."""
+    return image.removeprefix("sha256:") or None
 
 
 def _published(bindings: dict[str, list[Binding] | None]) -> list[PublishedPort]:

@@ -64,13 +64,15 @@ class FakeSandbox:
     log: list[bytes] = field(default_factory=list)
     scope: anyio.CancelScope | None = None
     deaths: int = 0
+    image_id: str | None = None
 
 
 class FakeEngine:
     """All fake sandboxes; used as an asynchronous context, whose end kills every launcher.
 
     ``programs`` is asked for every program that runs in a sandbox; ``troubles`` are by agent and may be
-    changed at any time, as may ``health``. ``calls`` lists what runtimes were asked: (verb, name).
+    changed at any time, as may ``health`` and ``images`` (name to content). ``calls`` lists what runtimes
+    were asked: (verb, name).
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class FakeEngine:
         self.troubles: dict[str, Trouble] = dict(troubles or {})
         self.health = RuntimeHealth(usable=True, version="fake 1", reason="in memory")
         self.sandboxes: dict[str, FakeSandbox] = {}
+        self.images: dict[str, str] = {}
         self.calls: list[tuple[str, str]] = []
         self._listeners: list[tuple[str, MemoryObjectSendStream[RuntimeEvent]]] = []
         self._lock: dict[str, anyio.Lock] = {}
@@ -191,7 +194,8 @@ class FakeRuntime:
             if not mount.source.exists():
                 raise errors.create_failed(spec.name, f"{mount.source} does not exist on the host.")
         launcher = FakeLauncher(spec.agent, engine.programs)
-        engine.sandboxes[spec.name] = FakeSandbox(spec, f"fake-{next(_ids)}", launcher)
+        made = FakeSandbox(spec, f"fake-{next(_ids)}", launcher, image_id=engine.images.get(spec.image))
+        engine.sandboxes[spec.name] = made
 
     async def start(self, name: str) -> None:
         engine = self._engine
@@ -225,6 +229,9 @@ class FakeRuntime:
             if name in engine.sandboxes:
                 await engine.die(name)
                 engine.vanish(name)
+
+    async def image_id(self, image: str) -> str | None:
+        return self._engine.images.get(image)
 
     async def inspect(self, name: str) -> Sandbox | None:
         sandbox = self._engine.sandboxes.get(name)
@@ -268,6 +275,7 @@ def _view(sandbox: FakeSandbox) -> Sandbox:
         exit_code=sandbox.exit_code,
         started_at=sandbox.started_at,
         ports=sandbox.ports if running else (),
+        image_id=sandbox.image_id,
     )
 
 

@@ -38,7 +38,8 @@ class SandboxState(StrEnum):
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What an engine reports of one sandbox. ``started_at`` is ISO 8601 UTC; ``ports`` are as bound."""
+    """What an engine reports of one sandbox. ``started_at`` is ISO 8601 UTC; ``ports`` are as bound;
+    ``image_id`` is the content that it was made from, None where images are hints."""
 
     name: str
     id: str
@@ -48,6 +49,7 @@ class Sandbox:
     exit_code: int | None = None
     started_at: str | None = None
     ports: tuple[PublishedPort, ...] = ()
+    image_id: str | None = None
 
 
 class RuntimeEventKind(StrEnum):
@@ -86,6 +88,9 @@ class Runtime(Protocol):
         """Whether agents see the programs of their image; else it is a hint and they see this machine's."""
 
     async def check(self) -> RuntimeHealth: ...
+
+    async def image_id(self, image: str) -> str | None:
+        """The content that ``image`` names now; None if it is not here, or where images are hints."""
 
     def create(self, spec: RunSpec) -> AsyncIterator[str]:
         """Make the sandbox; yields lines of progress (an image pull), nothing else. Not started."""
