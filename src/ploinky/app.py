@@ -27,6 +27,7 @@ from ploinky.operations.routing import last_port
 from ploinky.repos.store import RepoStore
 from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.runtimes.choose import choose_runtime
+from ploinky.secrets.client_tokens import ClientTokens
 from ploinky.secrets.stores import SecretStores
 from ploinky.secrets.tokens import OwnerToken, TokenSigner
 from ploinky.workspace.layout import Layout, find_workspace, require_workspace, runtime_folder
@@ -94,7 +95,7 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
     platform = open_platform(choices)
     async with platform.open_lifecycle() as ctx:
         remember_engine(ctx.layout, ctx.runtime.kind)
-        verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer)
+        verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
         fresh = functools.partial(_platform_in_gateway, choices)
         try:
             await run_gateway(ctx, GatewayWiring(verifier, fresh), Listen(bind_host(platform), port))
@@ -166,14 +167,18 @@ def _serve_args(layout: Layout, choices: Choices) -> tuple[str, ...]:
 
 
 class _Verifier:
-    """The owner's token and the agents' signed ones, as the router wants them."""
+    """The owner's token, the agents' signed ones and the clients', as the router wants them."""
 
-    def __init__(self, owner: OwnerToken, signer: TokenSigner) -> None:
+    def __init__(self, owner: OwnerToken, signer: TokenSigner, clients: ClientTokens) -> None:
         self._owner = owner
         self._signer = signer
+        self._clients = clients
 
     def verify(self, token: str) -> Caller | None:
         if self._owner.verify(token):
             return OWNER
+        client = self._clients.verify(token)
+        if client is not None:
+            return Caller(CallerKind.CLIENT, client.name, frozenset(client.scopes), client.agents)
         known = self._signer.verify(token)
         return None if known is None else Caller(CallerKind.AGENT, known.agent)

@@ -302,4 +302,4 @@ def test_the_token_is_printed_only_when_asked_for(stage: Stage) -> None:
     assert stage.run("token").out.strip() == token
     assert token not in stage.run("mcp", "config", "claude").out
     assert f"Bearer {token}" in stage.run("mcp", "config", "claude", "--http").out
-    assert stage.run("token", "--rotate").out.strip() != token
+    assert stage.run("token", "rotate").out.strip() != token

@@ -161,12 +161,13 @@ def _open_unlinked(path: Path, flags: int) -> int:
     return descriptor
 
 
-def read_inside(root: Path, path: Path, *, max_bytes: int = _MOST_FOREIGN_BYTES) -> bytes:
-    """The content of the regular file at ``path``, which lies in ``root`` at the moment it is read.
+def open_inside(root: Path, path: Path) -> int:
+    """A readable descriptor of the regular file at ``path``, which lies in ``root`` at that moment.
 
-    For files that others wrote: no link leads out, no pipe makes wait, no size exhausts memory.
+    For files that others wrote: no link leads out, no pipe makes wait.
 
     Raises:
+        FileNotFoundError: there is none.
         UsageError: ``PATH_ESCAPES`` if a link leads outside.
         PloinkyError: ``FILE_READ``.
     """
@@ -174,10 +175,25 @@ def read_inside(root: Path, path: Path, *, max_bytes: int = _MOST_FOREIGN_BYTES)
         held = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             _require_regular_inside(root, path, held)
-            with Path(f"/proc/self/fd/{held}").open("rb") as stream:
-                data = stream.read(max_bytes + 1)
+            return os.open(f"/proc/self/fd/{held}", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(held)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _file_error("FILE_READ", "read", path, error) from error
+
+
+def read_inside(root: Path, path: Path, *, max_bytes: int = _MOST_FOREIGN_BYTES) -> bytes:
+    """The content of the file that ``open_inside`` opens; no size exhausts memory.
+
+    Raises:
+        UsageError: ``PATH_ESCAPES`` if a link leads outside.
+        PloinkyError: ``FILE_READ``.
+    """
+    try:
+        with os.fdopen(open_inside(root, path), "rb") as stream:
+            data = stream.read(max_bytes + 1)
     except OSError as error:
         raise _file_error("FILE_READ", "read", path, error) from error
     if len(data) > max_bytes:

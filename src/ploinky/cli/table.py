@@ -142,7 +142,19 @@ COMMANDS = (
         ),
     ),
     Entry("serve", "Run the gateway in the foreground.", "serve:serve", GATEWAY),
-    Entry("token", "Print the owner's token.", "serve:token", GATEWAY),
+    Entry(
+        "token",
+        "Print the owner's token; make tokens for others.",
+        section=GATEWAY,
+        bare="show",
+        children=(
+            Entry("show", "Print the owner's token.", "tokens:show"),
+            Entry("rotate", "Replace the owner's token and print it.", "tokens:rotate"),
+            Entry("create", "Make a token for another program or person.", "tokens:create"),
+            Entry("list", "List the tokens that were made.", "tokens:list_"),
+            Entry("revoke", "Refuse a token from now on.", "tokens:revoke"),
+        ),
+    ),
     Entry(
         "completion",
         "Print the script that completes words in your shell.",

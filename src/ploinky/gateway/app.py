@@ -1,7 +1,7 @@
 """The gateway's HTTP face: a table of paths over parts that are passed in.
 
 Knows HTTP, who may come in and how much they may send; MCP itself is the router's. A control path is the
-owner's alone. To add a path: a row in ``_TABLE``.
+owner's alone. To add a path: a row in ``_TABLE``; what lies below a path: a ``Mount``.
 """
 
 from __future__ import annotations
@@ -71,12 +71,24 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request at a fixed path; ``caller`` is None where anyone may come."""
+    """One HTTP request; ``caller`` is None where anyone may come."""
 
     scope: Scope
     receive: Receive
     send: Send
     caller: Caller | None
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A path and everything below it, answered by ``handler``, which looks at the method itself."""
+
+    prefix: str
+    handler: Callable[[Request], Awaitable[None]]
+    access: Access = Access.CALLER
+
+    def covers(self, path: str) -> bool:
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ class GatewayParts:
     allowed_hosts: frozenset[str] = field(default=LOOPBACK_HOSTS)
     rpc: Dispatcher | None = None
     hub: EventHub | None = None
+    mounts: tuple[Mount, ...] = ()
 
 
 class GatewayApp:
@@ -146,13 +159,23 @@ class GatewayApp:
             return
         row = _TABLE.get(path)
         if row is None:
-            raise HttpError(404, "There is nothing at this path.")
-        caller = self._guard.require_caller(scope) if row.access is not Access.ANYONE else None
-        if row.access is Access.OWNER and (caller is None or caller.kind is not CallerKind.OWNER):
-            raise HttpError(403, "Only the owner's token may do this.")
+            mount = next((each for each in self._parts.mounts if each.covers(path)), None)
+            if mount is None:
+                raise HttpError(404, "There is nothing at this path.")
+            await mount.handler(Request(scope, receive, send, self._admit(scope, mount.access)))
+            return
+        caller = self._admit(scope, row.access)
         if scope["method"] != row.method:
             raise HttpError(405, "Method Not Allowed", [(b"allow", row.method.encode())])
         await row.handler(self, Request(scope, receive, send, caller))
+
+    def _admit(self, scope: Scope, access: Access) -> Caller | None:
+        if access is Access.ANYONE:
+            return None
+        caller = self._guard.require_caller(scope)
+        if access is Access.OWNER and caller.kind is not CallerKind.OWNER:
+            raise HttpError(403, "Only the owner's token may do this.")
+        return caller
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refused before it is accepted, by the HTTP status that a request would get."""

@@ -25,6 +25,7 @@ from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, se
 from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.broadcast import Broadcast
 from ploinky.gateway.hub import EventHub
+from ploinky.gateway.mounts import file_mounts
 from ploinky.gateway.route_feed import RouteFeed
 from ploinky.gateway.rpc.dispatch import Dispatcher
 from ploinky.gateway.rpc.services import Services
@@ -133,6 +134,7 @@ class _Gateway:
                 allowed_hosts=_allowed_hosts(self._ctx, self._listen),
                 rpc=Dispatcher(method_table(SUBJECTS), self._services(runner), AuditLog(self._ctx.layout)),
                 hub=self._hub,
+                mounts=file_mounts(self._ctx),
             )
         )
         async with anyio.create_task_group() as serving:

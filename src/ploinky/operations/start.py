@@ -27,6 +27,7 @@ from ploinky.operations.platform import Platform
 from ploinky.operations.references import find_enabled
 from ploinky.operations.remembered_engine import remember_engine
 from ploinky.operations.routing import Listening
+from ploinky.operations.start_agent import remember_start_agent
 from ploinky.wire.events import Event, Notice, Progress, Result, StateChanged, StepStarted
 from ploinky.workspace.states import AgentState, Desired
 
@@ -110,6 +111,7 @@ async def _keys(ctx: LifecycleContext, platform: Platform, agent: AgentRef | Non
     entry = find_enabled(platform.registry, agent)
     if entry is None:
         entry = (await enable_agent(ctx, agent))[-1]
+    remember_start_agent(platform.layout, entry.key)
     return [entry.key]
 
 

@@ -6,9 +6,10 @@ rule: the owner may all; an agent may call what its manifest enables, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from ploinky.router.routes import AgentRoute
@@ -17,33 +18,47 @@ from ploinky.router.routes import AgentRoute
 class CallerKind(StrEnum):
     OWNER = "owner"
     AGENT = "agent"
+    CLIENT = "client"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified caller; ``name`` is the agent's route key, or ``owner``."""
+    """A verified caller; ``name`` is the agent's route key, the token's name, or ``owner``.
+
+    ``scopes`` and ``agents`` (globs) are what a client's token gives it.
+    """
 
     kind: CallerKind
     name: str
+    scopes: frozenset[str] = frozenset()
+    agents: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return self.name if self.kind is CallerKind.OWNER else f"agent:{self.name}"
+        return self.name if self.kind is CallerKind.OWNER else f"{self.kind}:{self.name}"
 
 
 OWNER = Caller(CallerKind.OWNER, "owner")
 
 
 class TokenVerifier(Protocol):
-    """Knows the owner's token and the agents' signed ones; compares in constant time."""
+    """Knows the owner's token, the agents' signed ones and those made for clients."""
 
     def verify(self, token: str) -> Caller | None:
         """The caller that ``token`` belongs to, or None if it is wrong, expired or of another workspace."""
         ...
 
 
+def matches(name: str, globs: Iterable[str]) -> bool:
+    """Whether any glob (``*``, ``?``, ``[...]``; case counts) covers ``name``."""
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
 def reachable(caller: Caller, routes: Mapping[str, AgentRoute]) -> frozenset[str] | None:
     """The keys of the agents that ``caller`` may call; None means all, also those to come."""
     if caller.kind is CallerKind.OWNER:
         return None
+    if caller.kind is CallerKind.CLIENT:
+        may = "tools:call" in caller.scopes or "admin" in caller.scopes
+        return frozenset(key for key in routes if may and matches(key, caller.agents))
     own = routes.get(caller.name)
     return frozenset() if own is None else own.may_call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import anyio
@@ -40,23 +40,40 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: fl
         HttpError: 413 if it is longer than ``limit``, 408 if it takes longer than ``timeout_s``, 400 if the
             client goes away.
     """
+    parts = [part async for part in body_parts(scope, receive, limit=limit, timeout_s=timeout_s)]
+    return b"".join(parts)
+
+
+async def body_parts(
+    scope: Scope, receive: Receive, *, limit: int, timeout_s: float, idle_s: float | None = None
+) -> AsyncIterator[bytes]:
+    """The body piece by piece; ``timeout_s`` bounds the whole, ``idle_s`` the wait for one piece.
+
+    Raises:
+        HttpError: as ``read_body``.
+    """
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
             raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
-    parts: list[bytes] = []
     size = 0
-    with anyio.move_on_after(timeout_s):
-        while True:
+    ends = anyio.current_time() + timeout_s
+    while True:
+        left_s = ends - anyio.current_time()
+        message: Message | None = None
+        with anyio.move_on_after(left_s if idle_s is None else min(left_s, idle_s)):
             message = await receive()
-            if message["type"] == "http.disconnect":
-                raise HttpError(400, "The client went away.")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
-            if not message.get("more_body", False):
-                return b"".join(parts)
-    raise HttpError(408, "The body took too long.", [_CLOSE])
+        if message is None:
+            raise HttpError(408, "The body took too long.", [_CLOSE])
+        if message["type"] == "http.disconnect":
+            raise HttpError(400, "The client went away.")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
+        if part:
+            yield part
+        if not message.get("more_body", False):
+            return
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

@@ -76,6 +76,20 @@ class Layout:
         return self.control / "running" / "signing.key"
 
     @property
+    def client_tokens_file(self) -> Path:
+        """Digests of the tokens that were made for other programs."""
+        return self.control / "tokens.json"
+
+    @property
+    def blobs(self) -> Path:
+        return self.control / "blobs"
+
+    @property
+    def start_agent_file(self) -> Path:
+        """The agent that was named last in a start."""
+        return self.control / "start_agent"
+
+    @property
     def trust_file(self) -> Path:
         return self.control / "trust.json"
 

@@ -54,7 +54,8 @@ class GatewaySettings(_Section):
     """Where the gateway listens and whom it believes.
 
     ``bind`` is ``loopback`` or an address; ``bind_address`` wins over it. ``allow`` holds further Host
-    names and origins that are accepted. ``port`` 0: a free one.
+    names and origins that are accepted. ``port`` 0: a free one. ``site``: the agent whose pages are shown
+    at ``/site/``; None: the one that was last named in a start.
     """
 
     bind: str = "loopback"
@@ -66,6 +67,15 @@ class GatewaySettings(_Section):
     tls: TlsSettings | None = None
     auth: AuthSettings = AuthSettings()
     max_body_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+    max_upload_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024 * 1024
+    site: str | None = None
+
+
+class BlobSettings(_Section):
+    """Bytes that one blob, and all together, may have."""
+
+    each_bytes: Annotated[int, Field(gt=0)] = 256 * 1024 * 1024
+    total_bytes: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024 * 1024
 
 
 class PolicyRule(_Section):
@@ -113,6 +123,7 @@ class Settings(_Section):
 
     gateway: GatewaySettings = GatewaySettings()
     router: RouterSettings = RouterSettings()
+    blobs: BlobSettings = BlobSettings()
     runtime: Literal["auto", "sandbox", "podman", "docker"] = "auto"
     limits: LimitSettings = LimitSettings()
     start: StartSettings = StartSettings()

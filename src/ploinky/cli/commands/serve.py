@@ -1,4 +1,4 @@
-"""``serve`` and ``token``."""
+"""``serve``."""
 
 from __future__ import annotations
 
@@ -27,21 +27,3 @@ def serve(invocation: Invocation, port: int | None) -> None:
     write_routing(platform.layout, listening, {})
     start_logging(platform, verbose=invocation.verbosity > 0)
     run_async(lambda: run_gateway_here(choices_of(invocation), port=listening.port), fast=True)
-
-
-@command(
-    "token", "ploinky token", 'curl -H "Authorization: Bearer $(ploinky token)" http://127.0.0.1:8080/mcp'
-)
-@click.option("--rotate", is_flag=True, help="Make a new one; the former is refused from now on.")
-def token(invocation: Invocation, rotate: bool) -> None:
-    """Print the owner's token.
-
-    Whoever has it may do everything here: keep it to yourself.
-    """
-    from ploinky.app import owner_token
-
-    text = owner_token(platform_of(invocation), rotate=rotate)
-    if invocation.as_json:
-        invocation.console.json({"token": text})
-    else:
-        invocation.console.line(text)

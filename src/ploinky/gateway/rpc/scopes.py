@@ -1,4 +1,4 @@
-"""Which scopes a caller has. The owner has all; an agent calls tools by MCP and has none here but that."""
+"""Which scopes a caller has: the owner all, a client its token's; an agent calls tools by MCP alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _BY_KIND: Mapping[CallerKind, frozenset[Scope]] = MappingProxyType({CallerKind.O
 
 def scopes_of(caller: Caller) -> frozenset[Scope]:
     """The scopes of ``caller``."""
-    return _BY_KIND.get(caller.kind, frozenset())
+    own = frozenset(scope for scope in Scope if scope.value in caller.scopes)
+    return _BY_KIND.get(caller.kind, frozenset()) | own
 
 
 def allows(held: frozenset[Scope], wanted: Scope | None) -> bool:

@@ -1,0 +1,58 @@
+"""What the gateway serves below fixed paths beside MCP and RPC: blobs, uploads, an agent's pages.
+
+To add one: a ``Mount`` in ``file_mounts``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from ploinky.base.errors import PloinkyError
+from ploinky.gateway.app import Access, Mount, Request
+from ploinky.gateway.blob_paths import PATH as BLOBS
+from ploinky.gateway.blob_paths import BlobPaths
+from ploinky.gateway.blobs import BlobLimits, BlobStore
+from ploinky.gateway.site import PATH as SITE
+from ploinky.gateway.site import Site
+from ploinky.gateway.upload import PATH as UPLOAD
+from ploinky.gateway.upload import Uploads
+from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.dependencies import code_folder
+from ploinky.lifecycle.planner import locate
+from ploinky.operations.start_agent import start_agent
+
+
+def file_mounts(ctx: LifecycleContext) -> tuple[Mount, ...]:
+    """The mounts of a workspace; what broken uploads of a former gateway left is removed."""
+    settings = ctx.settings
+    store = BlobStore(ctx.layout.blobs, BlobLimits(settings.blobs.each_bytes, settings.blobs.total_bytes))
+    store.sweep()
+    blobs = BlobPaths(store)
+    uploads = Uploads(ctx.layout.root, most_bytes=settings.gateway.max_upload_bytes)
+    site = Site(lambda: _site_code(ctx))
+
+    async def serve_blobs(request: Request) -> None:
+        assert request.caller is not None
+        await blobs.handle(request.scope, request.receive, request.send, request.caller)
+
+    async def take_upload(request: Request) -> None:
+        assert request.caller is not None
+        await uploads.handle(request.scope, request.receive, request.send, request.caller)
+
+    async def serve_site(request: Request) -> None:
+        await site.handle(request.scope, request.send)
+
+    return (
+        Mount(BLOBS, serve_blobs),
+        Mount(UPLOAD.rstrip("/"), take_upload),
+        Mount(SITE, serve_site, Access.ANYONE),
+    )
+
+
+def _site_code(ctx: LifecycleContext) -> Path | None:
+    """The code of the agent whose pages are shown."""
+    key = ctx.settings.gateway.site or start_agent(ctx.layout)
+    with contextlib.suppress(PloinkyError):  # none of that name, or its repository is gone
+        return code_folder(locate(ctx, ctx.registry.require(key)).folder) if key else None
+    return None
