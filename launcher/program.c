@@ -154,13 +154,13 @@ static void read_excess(struct channel *c, struct output *out)
         out->owed = 0;
 }
 
-static void read_output(struct channel *c, struct output *out)
+static void read_some(struct channel *c, struct output *out, size_t most)
 {
     if (c->discard || c->output_left == 0) {
         read_excess(c, out);
         return;
     }
-    size_t limit = c->output_left < CHUNK_BYTES ? (size_t)c->output_left : CHUNK_BYTES;
+    size_t limit = c->output_left < most ? (size_t)c->output_left : most;
     ssize_t got = channel_relay(c, out->fd, out->type, limit);
     if (got > 0) {
         c->output_left -= (uint64_t)got;
@@ -172,6 +172,22 @@ static void read_output(struct channel *c, struct output *out)
     }
 }
 
+static void read_output(struct channel *c, struct output *out) { read_some(c, out, CHUNK_BYTES); }
+
+/* What a program says on stderr before it answers on stdout is sent before the answer: of stdout no more is
+ * read than was there when stderr was looked at. */
+static void read_answer(struct channel *c)
+{
+    int waiting = 0;
+    size_t most = CHUNK_BYTES;
+    if (ioctl(c->out[0].fd, FIONREAD, &waiting) == 0 && waiting > 0 && (size_t)waiting < most)
+        most = (size_t)waiting;
+    if (wants_output(c, &c->out[1]))
+        read_output(c, &c->out[1]);
+    if (wants_output(c, &c->out[0]))
+        read_some(c, &c->out[0], most);
+}
+
 static void on_poll(void *object, int fd, short events)
 {
     struct channel *c = object;
@@ -180,6 +196,10 @@ static void on_poll(void *object, int fd, short events)
         return;
     if (fd == c->in_fd)
         program_input(c);
+    if (fd == c->out[0].fd && wants_output(c, &c->out[0])) {
+        read_answer(c);
+        return;
+    }
     for (int i = 0; i < 2; i++)
         if (fd == c->out[i].fd && wants_output(c, &c->out[i]))
             read_output(c, &c->out[i]);

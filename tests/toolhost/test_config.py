@@ -26,18 +26,23 @@ def test_every_shape_is_read() -> None:
     config = parse_mcp_config(NOTES.read_text(encoding="utf-8"), source="notes.json")
     assert config.warnings == ()
     plain, write, index, search = config.tools
-    assert (plain.args, plain.limit_s, plain.input_schema) == (
+    assert (plain.program.args, plain.limit_s, plain.input_schema) == (
         ("list",),
         120.0,
         {"type": "object", "properties": {}},
     )
-    assert (write.cwd, write.limit_s) == ("workspace", 5.0)
-    assert dict(write.env) == {"NOTES_DEPTH": "2", "NOTES_STRICT": "true", "NOTES_HOME": "/shared/notes"}
+    assert (write.program.cwd, write.limit_s) == ("workspace", 5.0)
+    assert dict(write.program.env) == {
+        "NOTES_DEPTH": "2",
+        "NOTES_STRICT": "true",
+        "NOTES_HOME": "/shared/notes",
+    }
     assert write.annotations == {"readOnlyHint": False, "idempotentHint": True}
     assert (index.is_async, index.limit_s) == (True, 120.0)
-    assert (search.mode, search.cwd, search.command) == (ToolMode.PERSISTENT, "lib", "node")
+    assert (search.mode, search.program.cwd, search.program.command) == (ToolMode.PERSISTENT, "lib", "node")
     assert [resource.uri for resource in config.resources] == ["text://notes/help", None]
-    assert config.resources[1].uri_template == "text://notes/{name}"
+    assert config.resources[1].template is not None
+    assert config.resources[1].template.match("text://notes/today") == {"name": "today"}
     assert config.prompts[0].messages[0].content == "Tidy my notes."
     assert (config.max_parallel_tasks, config.task_log_tail_bytes) == (2, 4096)
 
@@ -153,7 +158,7 @@ def test_what_is_no_object_of_json_is_a_fault_with_a_line(text: str) -> None:
 def test_unknown_and_doubled_keys_warn_and_do_no_harm() -> None:
     text = '{"tools": [{"name": "t", "command": "c",\n"descripton": "x", "command": "d"}], "$schema": "s"}'
     config = parse_mcp_config(text, source="x")
-    assert config.tools[0].command == "d"
+    assert config.tools[0].program.command == "d"
     assert any("'description'" in each and "(line 2)" in each for each in config.warnings)
     assert any("command" in each for each in config.warnings)
     assert len(config.warnings) == 2

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
 import pytest
@@ -15,44 +11,16 @@ from ploinky.base.errors import NotFoundError, PloinkyError
 from ploinky.base.jsontypes import JsonObject
 from ploinky.base.waits import wait_until
 from ploinky.channel.client import Channel
-from ploinky.toolhost.config import parse_mcp_config
-from ploinky.toolhost.host import CallMeta, ToolHost, ToolPlace
-from ploinky.toolhost.progress import Progress
 from ploinky.toolhost.results import ToolResult
+from ploinky.toolhost.said import Progress
 from tests.router.stand import Agent, gone, holds, there
-
-META = CallMeta("r1", None, "owner")
-
-
-@contextlib.asynccontextmanager
-async def agent() -> AsyncIterator[Agent]:
-    with tempfile.TemporaryDirectory(prefix="ploinky-host-", dir="/tmp") as name:
-        folder = Path(name) / "code"
-        folder.mkdir()
-        made = Agent("alpha", folder, Path(name) / "s")
-        await made.start()
-        try:
-            yield made
-        finally:
-            await made.kill()
+from tests.toolhost.stage import META, Follower, agent, host_over
 
 
 async def run(made: Agent, name: str, arguments: JsonObject | None = None, **more: object) -> ToolResult:
     """Call one tool of the agent's present configuration."""
     async with await Channel.connect(made.socket_path) as channel:
-        return await _host(made, channel).call(name, arguments or {}, META, **more)  # type: ignore[arg-type]
-
-
-def _host(made: Agent, channel: Channel) -> ToolHost:
-    async def environment() -> dict[str, str]:
-        return made.environment
-
-    async def connected() -> Channel:
-        return channel
-
-    config = parse_mcp_config(made.config_file.read_text(encoding="utf-8"), source="mcp-config.json")
-    place = ToolPlace("alpha", environment, str(made.folder), str(made.folder.parent))
-    return ToolHost(place, connected, config)
+        return await host_over(made, channel).call(name, arguments or {}, META, **more)  # type: ignore[arg-type]
 
 
 async def test_a_program_gets_one_json_line_and_its_output_is_the_answer() -> None:
@@ -183,13 +151,10 @@ async def test_progress_lines_are_told_in_order_and_only_if_they_grow() -> None:
         lines = ['{"progress": 1}', "plain", '{"progress": 1}', '{"progress": 0}', '{"progress": "x"}']
         lines += ['{"progress": 2, "total": 4, "message": "two"}', "{broken"]
         made.configure(made.tool("steps", "".join(f"echo '{line}' >&2\n" for line in lines)))
-        seen: list[Progress] = []
+        follower = Follower()
 
-        async def on_progress(progress: Progress) -> None:
-            seen.append(progress)
-
-        await run(made, "steps", on_progress=on_progress)
-        assert seen == [Progress(1), Progress(2, 4, "two")]
+        await run(made, "steps", listener=follower)
+        assert follower.seen == [Progress(1), Progress(2, 4, "two")]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -244,7 +209,7 @@ async def test_async_tools_run_side_by_side_up_to_their_number() -> None:
         script = f"echo x >> {started}; until [ -e {go} ]; do sleep 0.01; done"
         made.configure(made.tool("task", script, **{"async": True}), maxParallelTasks=2)
         async with await Channel.connect(made.socket_path) as channel:
-            host = _host(made, channel)
+            host = host_over(made, channel)
 
             async def two_run() -> bool:
                 return started.exists() and len(started.read_text(encoding="ascii").split()) == 2
@@ -278,22 +243,19 @@ async def test_a_kept_program_answers_many_calls_and_is_started_again_after_its_
     async with agent() as made:
         made.configure(made.tool("kept", KEPT, mode="persistent", timeoutMs=500))
         starts = made.folder / "starts"
-        seen: list[Progress] = []
-
-        async def on_progress(progress: Progress) -> None:
-            seen.append(progress)
+        follower = Follower()
 
         async with await Channel.connect(made.socket_path) as channel:
-            host = _host(made, channel)
+            host = host_over(made, channel)
 
             async def ask(word: str) -> ToolResult:
-                return await host.call("kept", {"word": word}, META, on_progress)
+                return await host.call("kept", {"word": word}, META, follower)
 
             first = await ask("hello")
             assert (await ask("hello")).text == first.text
             assert (await ask("multi")).text == "a\nb"
             assert (await ask("step")).text == "stepped"
-            assert seen == [Progress(0.5)]
+            assert follower.seen == [Progress(0.5)]
             failed = await ask("fail")
             assert (failed.is_error, failed.text) == (True, "no luck")
             assert (await ask("hello")).text == first.text, "an error is an answer, not an end"
@@ -323,16 +285,15 @@ async def test_calls_of_a_kept_program_take_turns() -> None:
         )
         answers: list[tuple[int, int, list[float]]] = []
         async with await Channel.connect(made.socket_path) as channel:
-            host = _host(made, channel)
+            host = host_over(made, channel)
 
             async def ask(number: int) -> None:
-                seen: list[float] = []
+                follower = Follower()
 
-                async def on_progress(progress: Progress) -> None:
-                    seen.append(progress.progress)
-
-                result = await host.call("kept", {"n": number}, META, on_progress)
-                answers.append((number, json.loads(result.text)["input"]["n"], seen))
+                result = await host.call("kept", {"n": number}, META, follower)
+                answers.append(
+                    (number, json.loads(result.text)["input"]["n"], [each.progress for each in follower.seen])
+                )
 
             async with anyio.create_task_group() as tasks:
                 for number in range(8):
@@ -348,7 +309,7 @@ async def test_a_cancelled_call_does_not_leave_its_answer_to_the_next() -> None:
         script = f'while IFS= read -r line; do {slow}; echo "$line"; done'
         made.configure(made.tool("kept", script, mode="persistent"))
         async with await Channel.connect(made.socket_path) as channel:
-            host = _host(made, channel)
+            host = host_over(made, channel)
             async with anyio.create_task_group() as tasks:
                 slow_word: JsonObject = {"word": "slow"}
                 tasks.start_soon(host.call, "kept", slow_word, META)

@@ -58,6 +58,11 @@ class Program(Conversation):
             None if limit_s is None else anyio.current_time() + limit_s + request.grace_s + _MARGIN_S
         )
 
+    @property
+    def has_output(self) -> bool:
+        """Whether the next piece of output is here already."""
+        return bool(self._chunks)
+
     async def send(self, data: bytes) -> None:
         """Write to the program's input; waits while it does not read. Ignored once it has ended.
 

@@ -1,98 +1,24 @@
 """``mcp-config.json``: the tools, resources and prompts that an agent's programs offer.
 
 Foreign files: unknown keys warn and do no harm, wrong ones are errors that name the field and the line,
-all at once. Pydantic reads, frozen dataclasses leave; times in the file are milliseconds, here seconds.
+all at once. Pydantic reads (``config_entries``), frozen dataclasses leave (``specs``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import closest
 from ploinky.manifest.jsontext import Document, JsonTextError, read_json
+from ploinky.toolhost.config_entries import ConfigFile, Entry, ToolEntry
 from ploinky.toolhost.schemas import ArgumentCheck, JsonPath, SchemaError, input_schema, path_text
+from ploinky.toolhost.specs import ToolConfig, ToolMode, ToolSpec
 
-DEFAULT_LIMIT_S = 120.0
-DEFAULT_ASYNC_LIMIT_S = 600.0
-DEFAULT_PARALLEL_TASKS = 10
-DEFAULT_LOG_TAIL_BYTES = 64 * 1024
-
-
-class ToolMode(StrEnum):
-    """``CALL`` starts the program for every call; ``PERSISTENT`` keeps one that answers line by line."""
-
-    CALL = "call"
-    PERSISTENT = "persistent"
-
-
-@dataclass(frozen=True)
-class ToolSpec:
-    """One tool. ``limit_s`` is its time limit, for an async tool that of the whole task."""
-
-    name: str
-    command: str
-    args: tuple[str, ...]
-    cwd: str | None
-    env: tuple[tuple[str, str], ...]
-    limit_s: float
-    is_async: bool
-    mode: ToolMode
-    title: str | None
-    description: str | None
-    annotations: JsonObject | None
-    input_schema: JsonObject
-    output_schema: JsonObject | None
-
-
-@dataclass(frozen=True)
-class ResourceSpec:
-    """One resource by ``uri``, or a family of them by ``uri_template``, made by a program."""
-
-    name: str
-    uri: str | None
-    uri_template: str | None
-    command: str | None
-    args: tuple[str, ...]
-    cwd: str | None
-    env: tuple[tuple[str, str], ...]
-    title: str | None
-    description: str | None
-    mime_type: str | None
-
-
-@dataclass(frozen=True)
-class PromptMessage:
-    role: str
-    content: str
-
-
-@dataclass(frozen=True)
-class PromptSpec:
-    """One prompt: static messages, or a program that writes them."""
-
-    name: str
-    title: str | None
-    description: str | None
-    messages: tuple[PromptMessage, ...]
-    command: str | None
-
-
-@dataclass(frozen=True)
-class ToolConfig:
-    """A whole configuration; ``warnings`` are sentences about what was ignored."""
-
-    tools: tuple[ToolSpec, ...] = ()
-    resources: tuple[ResourceSpec, ...] = ()
-    prompts: tuple[PromptSpec, ...] = ()
-    max_parallel_tasks: int = DEFAULT_PARALLEL_TASKS
-    task_log_tail_bytes: int = DEFAULT_LOG_TAIL_BYTES
-    warnings: tuple[str, ...] = ()
+__all__ = ["ConfigError", "ConfigFault", "ToolConfig", "ToolMode", "ToolSpec", "parse_mcp_config"]
 
 
 @dataclass(frozen=True)
@@ -121,83 +47,7 @@ class ConfigError(PloinkyError):
         self.faults = faults
 
 
-_Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"\A[^\x00-\x20\x7f]+\z")]
-_Command = Annotated[str, Field(min_length=1, pattern=r"\A[^\x00]+\z")]
-_Milliseconds = Annotated[float, Field(strict=True, gt=0, le=7 * 24 * 3600 * 1000)]
-
-
-def _as_text(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, (int, float)) else value
-
-
-_EnvText = Annotated[str, BeforeValidator(_as_text)]
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="allow", populate_by_name=False)
-
-
-class _Program(_Entry):
-    name: _Name
-    args: list[str] = []
-    cwd: str | None = None
-    env: dict[str, _EnvText] = {}
-    title: str | None = None
-    description: str | None = None
-
-    def env_pairs(self) -> tuple[tuple[str, str], ...]:
-        return tuple(self.env.items())
-
-
-class _Tool(_Program):
-    command: _Command
-    timeout_ms: _Milliseconds | None = Field(None, alias="timeoutMs")
-    is_async: bool = Field(False, alias="async", strict=True)
-    timeout: _Milliseconds | None = None
-    mode: Literal["call", "persistent"] = "call"
-    annotations: dict[str, object] | None = None
-    input_schema: dict[str, object] | None = Field(None, alias="inputSchema")
-    output_schema: dict[str, object] | None = Field(None, alias="outputSchema")
-
-    def limit_s(self) -> float:
-        if self.is_async:
-            given, default_s = self.timeout or self.timeout_ms, DEFAULT_ASYNC_LIMIT_S
-        else:
-            given, default_s = self.timeout_ms or self.timeout, DEFAULT_LIMIT_S
-        return default_s if given is None else given / 1000
-
-
-class _Resource(_Program):
-    uri: str | None = None
-    uri_template: str | None = Field(None, alias="uriTemplate")
-    template: str | None = None
-    command: _Command | None = None
-    mime_type: str | None = Field(None, alias="mimeType")
-
-
-class _Message(_Entry):
-    role: str
-    content: str
-
-
-class _Prompt(_Program):
-    messages: list[_Message] = []
-    command: _Command | None = None
-    arguments: list[dict[str, object]] = []
-
-
-class _File(_Entry):
-    tools: list[_Tool] = []
-    resources: list[_Resource] = []
-    prompts: list[_Prompt] = []
-    max_parallel_tasks: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        DEFAULT_PARALLEL_TASKS, alias="maxParallelTasks"
-    )
-    task_log_tail_bytes: Annotated[int, Field(strict=True, ge=0)] = Field(
-        DEFAULT_LOG_TAIL_BYTES, alias="taskLogTailBytes"
-    )
+_BRANCHES = frozenset({"_Completer", "bool", "str"})
 
 
 def parse_mcp_config(text: str | bytes, *, source: str) -> ToolConfig:
@@ -209,9 +59,9 @@ def parse_mcp_config(text: str | bytes, *, source: str) -> ToolConfig:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     document, raw = _parse(words.removeprefix("\ufeff"), source)
     try:
-        file = _File.model_validate(raw)
+        file = ConfigFile.model_validate(raw)
     except ValidationError as error:
-        found = [(each["loc"], _sentence(each["msg"])) for each in error.errors()]
+        found = [(_without_branches(each["loc"]), _sentence(each["msg"])) for each in error.errors()]
         raise _invalid(source, document, found) from error
     faults: list[tuple[JsonPath, str]] = []
     tools = tuple(_tool(tool, index, raw, faults) for index, tool in enumerate(file.tools))
@@ -220,8 +70,8 @@ def parse_mcp_config(text: str | bytes, *, source: str) -> ToolConfig:
         raise _invalid(source, document, faults)
     return ToolConfig(
         tools=tools,
-        resources=tuple(_resource(each) for each in file.resources),
-        prompts=tuple(_prompt(each) for each in file.prompts),
+        resources=tuple(each.spec() for each in file.resources),
+        prompts=tuple(each.spec() for each in file.prompts),
         max_parallel_tasks=file.max_parallel_tasks,
         task_log_tail_bytes=file.task_log_tail_bytes,
         warnings=(*_doubled_keys(document), *_warnings(file, (), document)),
@@ -241,7 +91,7 @@ def _parse(words: str, source: str) -> tuple[Document, JsonObject]:
     return document, document.value
 
 
-def _tool(tool: _Tool, index: int, raw: JsonObject, faults: list[tuple[JsonPath, str]]) -> ToolSpec:
+def _tool(tool: ToolEntry, index: int, raw: JsonObject, faults: list[tuple[JsonPath, str]]) -> ToolSpec:
     path: JsonPath = ("tools", index)
     given = _raw_tool(raw, index)
     in_schema = _schema(given.get("inputSchema"), (*path, "inputSchema"), faults)
@@ -249,22 +99,7 @@ def _tool(tool: _Tool, index: int, raw: JsonObject, faults: list[tuple[JsonPath,
     out_schema = output if isinstance(output, dict) else None
     if out_schema is not None:
         _compile(out_schema, (*path, "outputSchema"), faults)
-    annotations = given.get("annotations")
-    return ToolSpec(
-        name=tool.name,
-        command=tool.command,
-        args=tuple(tool.args),
-        cwd=tool.cwd,
-        env=tool.env_pairs(),
-        limit_s=tool.limit_s(),
-        is_async=tool.is_async,
-        mode=ToolMode(tool.mode),
-        title=tool.title,
-        description=tool.description,
-        annotations=annotations if isinstance(annotations, dict) else None,
-        input_schema=in_schema,
-        output_schema=out_schema,
-    )
+    return tool.spec(given, in_schema)
 
 
 def _raw_tool(raw: JsonObject, index: int) -> JsonObject:
@@ -291,7 +126,7 @@ def _compile(schema: JsonObject, path: JsonPath, faults: list[tuple[JsonPath, st
         faults.append(((*path, *steps), fault.message))
 
 
-def _doubles(file: _File) -> list[tuple[JsonPath, str]]:
+def _doubles(file: ConfigFile) -> list[tuple[JsonPath, str]]:
     found: list[tuple[JsonPath, str]] = []
     for kind, entries in (("tools", file.tools), ("resources", file.resources), ("prompts", file.prompts)):
         seen: set[str] = set()
@@ -302,36 +137,7 @@ def _doubles(file: _File) -> list[tuple[JsonPath, str]]:
     return found
 
 
-def _resource(entry: _Resource) -> ResourceSpec:
-    template = entry.uri_template or entry.template
-    uri = entry.uri
-    if template is None and uri is not None and "{" in uri:
-        template, uri = uri, None
-    return ResourceSpec(
-        name=entry.name,
-        uri=uri,
-        uri_template=template,
-        command=entry.command,
-        args=tuple(entry.args),
-        cwd=entry.cwd,
-        env=entry.env_pairs(),
-        title=entry.title,
-        description=entry.description,
-        mime_type=entry.mime_type,
-    )
-
-
-def _prompt(entry: _Prompt) -> PromptSpec:
-    return PromptSpec(
-        name=entry.name,
-        title=entry.title,
-        description=entry.description,
-        messages=tuple(PromptMessage(each.role, each.content) for each in entry.messages),
-        command=entry.command,
-    )
-
-
-def _warnings(entry: _Entry, path: JsonPath, document: Document) -> list[str]:
+def _warnings(entry: Entry, path: JsonPath, document: Document) -> list[str]:
     """Sentences about unknown keys, here and in the entries below."""
     known = [field.alias or name for name, field in type(entry).model_fields.items()]
     found = []
@@ -348,12 +154,18 @@ def _warnings(entry: _Entry, path: JsonPath, document: Document) -> list[str]:
         below = getattr(entry, name)
         if isinstance(below, list):
             for index, each in enumerate(below):
-                if isinstance(each, _Entry):
+                if isinstance(each, Entry):
                     found.extend(_warnings(each, (*path, name, index), document))
     return found
 
 
+def _without_branches(path: JsonPath) -> JsonPath:
+    """Pydantic names the branch of a union in the path; the file has no such key."""
+    return tuple(step for step in path if not (isinstance(step, str) and ("[" in step or step in _BRANCHES)))
+
+
 def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 

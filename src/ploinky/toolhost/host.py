@@ -1,68 +1,75 @@
-"""Programs as tools: one ``ToolHost`` runs the tools of one agent through its launcher.
+"""What one agent's programs offer, run through its launcher: one ``ToolHost`` per configuration.
 
-A call checks the arguments, starts the program, hands it one JSON line and makes an answer of what it
-writes. Knows no MCP message: names, sessions and notifications are the router's. Async tools run to their
-end here too, within their own limit.
+Arguments are checked, a program is started and handed one JSON line, and what it writes becomes an answer.
+Knows no MCP message and no task: ``answers`` and ``tasks`` speak of those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import anyio
 import orjson
 
-from ploinky.base.errors import NotFoundError, PloinkyError
+from ploinky.base.errors import DeadlineError, NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
-from ploinky.channel.client import Channel
-from ploinky.channel.model import SpawnRequest
-from ploinky.channel.program import Program
-from ploinky.toolhost.config import ToolConfig, ToolMode, ToolSpec
-from ploinky.toolhost.output import OnProgress, OutputReader
-from ploinky.toolhost.results import Ended, ToolResult, failure, tool_result
+from ploinky.toolhost.listener import DEAF, Listener
+from ploinky.toolhost.place import ToolPlace
+from ploinky.toolhost.prompts import Prompt, prompt_of, static_prompt
+from ploinky.toolhost.results import Ended, ToolResult, failure, failure_of, text_of, tool_result
+from ploinky.toolhost.runs import NOT_STARTED, GetChannel, Run, Runner, start_kept
 from ploinky.toolhost.schemas import ArgumentCheck, fault_text
-from ploinky.toolhost.variables import argument_variables
-from ploinky.toolhost.workers import Worker
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MAX_OUTPUT_BYTES = 8 * 1024 * 1024
-MAX_PROGRAMS = 64
-_LIMIT_SLACK_S = 5.0
-_NOT_STARTED = frozenset(
-    {"PROGRAM_NOT_FOUND", "PROGRAM_NOT_EXECUTABLE", "PROGRAM_BAD_CWD", "PROGRAM_NOT_STARTED"}
+from ploinky.toolhost.specs import (
+    Completion,
+    ProgramSpec,
+    PromptSpec,
+    ResourceSpec,
+    ToolConfig,
+    ToolMode,
+    ToolSpec,
 )
+from ploinky.toolhost.variables import argument_variables
+from ploinky.toolhost.workers import WorkerPool
 
+__all__ = ["CallMeta", "Contents", "ToolHost", "ToolPlace"]
 
-@dataclass(frozen=True)
-class ToolPlace:
-    """The agent that tools run in: its key, its paths inside, and how to get its environment."""
-
-    agent: str
-    environment: Callable[[], Awaitable[Mapping[str, str]]]
-    code_path: str = "/code"
-    workspace_path: str = "/code"
+MAX_PROGRAMS = 64
+MAX_RESOURCE_BYTES = 8 * 1024 * 1024
+MOST_COMPLETIONS = 100
+_TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", "application/javascript")
 
 
 @dataclass(frozen=True)
 class CallMeta:
-    """What a program may know about its call; never a token."""
+    """What a program may know about its call; never a token. ``client`` is what the client can be asked."""
 
     request_id: str | int
     session_id: str | None
     caller: str
     task_id: str | None = None
+    client: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a resource holds: a text, or else bytes in base64."""
+
+    uri: str
+    mime_type: str | None
+    text: str | None
+    blob: str | None
 
 
 class ToolHost:
-    """The tools of one configuration. ``channel`` gives the agent's present connection, made if need be."""
+    """Tools, resources and prompts. ``channel`` gives the agent's present connection, made if need be."""
 
-    def __init__(
-        self, place: ToolPlace, channel: Callable[[], Awaitable[Channel]], config: ToolConfig
-    ) -> None:
+    def __init__(self, place: ToolPlace, channel: GetChannel, config: ToolConfig) -> None:
+        self.config = config
         self._place = place
         self._channel = channel
+        self._runner = Runner(place, channel)
         self._tools = {tool.name: tool for tool in config.tools}
         self._inputs = {tool.name: ArgumentCheck(tool.input_schema) for tool in config.tools}
         self._outputs = {
@@ -70,19 +77,31 @@ class ToolHost:
             for tool in config.tools
             if tool.output_schema is not None
         }
-        self._workers = {
-            tool.name: Worker(_start_kept) for tool in config.tools if tool.mode is ToolMode.PERSISTENT
-        }
+        self._pools = _pools(config.tools)
         self._programs = anyio.CapacityLimiter(MAX_PROGRAMS)
         self._tasks = anyio.CapacityLimiter(config.max_parallel_tasks)
 
     @property
     def tools(self) -> tuple[ToolSpec, ...]:
         """In the order of the file."""
-        return tuple(self._tools.values())
+        return self.config.tools
+
+    def find_tool(self, name: str) -> ToolSpec | None:
+        return self._tools.get(name)
+
+    def refusal(self, name: str, arguments: JsonObject) -> ToolResult | None:
+        """What is wrong with the arguments of a tool, or None if nothing is; starts nothing.
+
+        Raises:
+            NotFoundError: ``TOOL_NOT_FOUND``.
+        """
+        if name not in self._tools:
+            raise NotFoundError("TOOL_NOT_FOUND", f"Agent {self._place.agent!r} has no tool {name!r}.")
+        faults = self._inputs[name].faults(arguments)
+        return failure(f"Wrong arguments for {name!r}: {fault_text(faults)}") if faults else None
 
     async def call(
-        self, name: str, arguments: JsonObject, meta: CallMeta, on_progress: OnProgress | None = None
+        self, name: str, arguments: JsonObject, meta: CallMeta, listener: Listener = DEAF
     ) -> ToolResult:
         """Run one tool to its end. Wrong arguments, a failing program and a limit are answers, not errors.
 
@@ -90,14 +109,13 @@ class ToolHost:
 
         Raises:
             NotFoundError: ``TOOL_NOT_FOUND``.
+            ProgramError: the program says so.
             PloinkyError: ``CHANNEL_UNREACHABLE`` or ``CHANNEL_LOST``, if the agent is or went away.
         """
-        tool = self._tools.get(name)
-        if tool is None:
-            raise NotFoundError("TOOL_NOT_FOUND", f"Agent {self._place.agent!r} has no tool {name!r}.")
-        faults = self._inputs[name].faults(arguments)
-        if faults:
-            return failure(f"Wrong arguments for {name!r}: {fault_text(faults)}")
+        refused = self.refusal(name, arguments)
+        if refused is not None:
+            return refused
+        tool = self._tools[name]
         slots = self._tasks if tool.is_async else self._programs
         try:
             with anyio.fail_after(tool.limit_s):
@@ -105,82 +123,176 @@ class ToolHost:
         except TimeoutError:
             return failure(f"Tool {name!r} waited {tool.limit_s:g} s for other calls of its agent to end.")
         try:
-            return await self._run(tool, arguments, meta, OutputReader(on_progress))
+            return await self._call(tool, arguments, meta, listener)
         finally:
             slots.release()
 
-    async def close(self) -> None:
-        """End the programs that are kept."""
-        for worker in self._workers.values():
-            await worker.close()
-
-    async def _run(
-        self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, output: OutputReader
+    async def _call(
+        self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, listener: Listener
     ) -> ToolResult:
-        kept = tool.name in self._workers
-        variables = {**await self._place.environment(), **({} if kept else argument_variables(arguments))}
-        request = spawn_request(tool, self._place, variables)
-        line = _input_line(tool, arguments, meta, self._place.agent)
-        channel = await self._channel()
-        # The launcher ends a program that runs once; this deadline is for a launcher that does not.
-        slack_s = 0.0 if kept else request.grace_s + _LIMIT_SLACK_S
+        pool = self._pools.get(tool.name)
+        line = self._line({"tool": tool.name, "input": arguments}, meta)
+        variables = argument_variables(arguments) if pool is None else {}
         try:
-            with anyio.fail_after(tool.limit_s + slack_s):
-                ended = await self._end_of(tool, channel, request, line, output)
-        except TimeoutError:
+            ended = await self._runner.run(Run(tool.program, line, variables, listener, pool))
+        except DeadlineError:
             return failure(f"Tool {tool.name!r} did not answer within {tool.limit_s:g} s; it was given up.")
         except PloinkyError as error:
-            if error.code in _NOT_STARTED:
+            if error.code in NOT_STARTED:
                 return failure(f"Tool {tool.name!r} cannot be started: {error.message}")
             raise
         return tool_result(tool, self._outputs.get(tool.name), ended)
 
-    async def _end_of(
-        self, tool: ToolSpec, channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader
-    ) -> Ended:
-        """Run it; a bare word that is no file of the agent's code is looked up in PATH."""
-        worker = self._workers.get(tool.name)
-        run = _run_once if worker is None else worker.ask
+    async def read(self, uri: str, meta: CallMeta, listener: Listener = DEAF) -> Contents:
+        """What the resource ``uri`` holds.
+
+        Raises:
+            NotFoundError: ``RESOURCE_NOT_FOUND``.
+            ProgramError: the program says so. PloinkyError: ``RESOURCE_FAILED``, or as ``call``.
+        """
+        resource, values = self._require_resource(uri)
+        if resource.text is not None:
+            return Contents(uri, resource.mime_type or "text/plain", resource.text, None)
+        if resource.file is not None:
+            return _contents(uri, resource, await self._file(uri, resource.file))
+        assert resource.program is not None
+        arguments: JsonObject = {**values}
+        line = self._line({"resource": resource.name, "uri": uri, "input": arguments}, meta)
+        variables = argument_variables({**arguments, "uri": uri})
+        run = Run(resource.program, line, variables, listener)
+        ended = await self._run(run, f"Resource {uri!r}", "RESOURCE_FAILED")
+        return _contents(uri, resource, ended.stdout)
+
+    async def prompt(
+        self, name: str, arguments: Mapping[str, str], meta: CallMeta, listener: Listener = DEAF
+    ) -> Prompt:
+        """The messages of a prompt.
+
+        Raises:
+            NotFoundError: ``PROMPT_NOT_FOUND``. UsageError: ``PROMPT_ARGUMENTS``.
+            ProgramError: the program says so. PloinkyError: ``PROMPT_FAILED``, or as ``call``.
+        """
+        spec = self._require_prompt(name)
+        missing = [each.name for each in spec.arguments if each.required and each.name not in arguments]
+        if missing:
+            raise UsageError("PROMPT_ARGUMENTS", f"Prompt {name!r} needs {', '.join(missing)}.")
+        if spec.program is None:
+            return static_prompt(spec, arguments)
+        given: JsonObject = {**arguments}
+        line = self._line({"prompt": name, "input": given}, meta)
+        run = Run(spec.program, line, argument_variables(given), listener)
+        return prompt_of(spec, (await self._run(run, f"Prompt {name!r}", "PROMPT_FAILED")).stdout)
+
+    def find_completion(self, kind: str, name: str, argument: str) -> Completion | None:
+        """What completes an argument of a prompt, or of the template ``name``.
+
+        Raises:
+            NotFoundError: there is no such prompt or template.
+        """
+        if kind == "ref/prompt":
+            found = {each.name: each.completion for each in self._require_prompt(name).arguments}
+            return found.get(argument)
+        for resource in self.config.resources:
+            if name in (resource.uri, resource.template.text if resource.template else None):
+                return resource.completions.get(argument)
+        raise NotFoundError("RESOURCE_NOT_FOUND", f"There is no resource template {name!r}.")
+
+    async def complete(
+        self, completion: Completion, argument: str, value: str, context: Mapping[str, str], meta: CallMeta
+    ) -> list[str]:
+        """Values that begin with ``value``, ignoring case; a program is given what was typed so far.
+
+        Raises:
+            PloinkyError: ``COMPLETION_FAILED``, or as ``call``.
+        """
+        candidates: Iterable[str] = completion.values
+        if completion.program is not None:
+            asked: JsonObject = {"name": argument, "value": value, "context": {**context}}
+            line = self._line({"complete": asked, "input": {**context, argument: value}}, meta)
+            run = Run(completion.program, line, argument_variables({**context, argument: value}), DEAF)
+            ended = await self._run(run, "The completion", "COMPLETION_FAILED")
+            candidates = text_of(ended.stdout).splitlines()
+        return [each for each in candidates if each.lower().startswith(value.lower())]
+
+    async def close(self) -> None:
+        """End the programs that are kept."""
+        for pool in self._pools.values():
+            await pool.close()
+
+    async def _run(self, run: Run, subject: str, code: str) -> Ended:
+        """Run a program that is no tool: what fails is an error."""
         try:
-            return await run(channel, request, line, output)
+            async with self._programs:
+                ended = await self._runner.run(run)
         except PloinkyError as error:
-            if error.code != "PROGRAM_NOT_FOUND" or "/" in tool.command:
-                raise
-        return await run(channel, replace(request, argv=(tool.command, *tool.args)), line, output)
+            if error.code in NOT_STARTED:
+                raise PloinkyError(code, f"{subject} cannot be had: {error.message}") from error
+            raise
+        failed = failure_of(ended, subject, run.spec.limit_s)
+        if failed is not None:
+            raise PloinkyError(code, failed)
+        return ended
+
+    async def _file(self, uri: str, path: str) -> bytes:
+        channel = await self._channel()
+        inside = path if path.startswith("/") else f"{self._place.code_path}/{path}"
+        file = await channel.read_file(inside, MAX_RESOURCE_BYTES)
+        if file is None:
+            raise PloinkyError("RESOURCE_FAILED", f"Resource {uri!r} has no file at {inside}.")
+        if file.truncated:
+            raise PloinkyError(
+                "RESOURCE_FAILED", f"Resource {uri!r} has more than {MAX_RESOURCE_BYTES} bytes."
+            )
+        return file.data
+
+    def _require_resource(self, uri: str) -> tuple[ResourceSpec, dict[str, str]]:
+        for resource in self.config.resources:
+            if resource.uri == uri:
+                return resource, {}
+        for resource in self.config.resources:
+            values = resource.template.match(uri) if resource.template is not None else None
+            if values is not None:
+                return resource, values
+        raise NotFoundError("RESOURCE_NOT_FOUND", f"Resource not found: {uri}")
+
+    def _require_prompt(self, name: str) -> PromptSpec:
+        for prompt in self.config.prompts:
+            if prompt.name == name:
+                return prompt
+        raise NotFoundError("PROMPT_NOT_FOUND", f"Unknown prompt: {name}")
+
+    def _line(self, subject: JsonObject, meta: CallMeta) -> bytes:
+        metadata: JsonObject = {
+            "agent": self._place.agent,
+            "requestId": meta.request_id,
+            "sessionId": meta.session_id,
+            "caller": meta.caller,
+        }
+        if meta.task_id is not None:
+            metadata["taskId"] = meta.task_id
+        if meta.client:
+            metadata["client"] = list(meta.client)
+        return orjson.dumps({**subject, "metadata": metadata}) + b"\n"
 
 
-async def _run_once(channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader) -> Ended:
-    finished = await channel.run(request, stdin=line, on_output=output.take)
-    return Ended(finished.exit, bytes(output.stdout), output.stderr.text)
+def _pools(tools: Iterable[ToolSpec]) -> dict[str, WorkerPool]:
+    """Tools of the same program share its processes."""
+    shared: dict[ProgramSpec, WorkerPool] = {}
+    found = {}
+    for tool in tools:
+        if tool.mode is ToolMode.PERSISTENT:
+            if tool.program not in shared:
+                shared[tool.program] = WorkerPool(start_kept, tool.workers)
+            found[tool.name] = shared[tool.program]
+    return found
 
 
-async def _start_kept(channel: Channel, request: SpawnRequest) -> Program:
-    return await channel.spawn(replace(request, timeout_s=None, max_output=None))
-
-
-def spawn_request(tool: ToolSpec, place: ToolPlace, environment: Mapping[str, str]) -> SpawnRequest:
-    """How to start ``tool``: a relative command or folder is taken from the agent's code."""
-    env = {"PATH": DEFAULT_PATH, **environment, **dict(tool.env)}
-    if tool.cwd == "workspace":
-        cwd = place.workspace_path
-    else:
-        cwd = str(PurePosixPath(place.code_path, tool.cwd or ""))
-    return SpawnRequest(
-        argv=(str(PurePosixPath(place.code_path, tool.command)), *tool.args),
-        env=tuple(env.items()),
-        cwd=cwd,
-        timeout_s=tool.limit_s,
-        max_output=MAX_OUTPUT_BYTES,
-    )
-
-
-def _input_line(tool: ToolSpec, arguments: JsonObject, meta: CallMeta, agent: str) -> bytes:
-    metadata: JsonObject = {
-        "agent": agent,
-        "requestId": meta.request_id,
-        "sessionId": meta.session_id,
-        "caller": meta.caller,
-    }
-    if meta.task_id is not None:
-        metadata["taskId"] = meta.task_id
-    return orjson.dumps({"tool": tool.name, "input": arguments, "metadata": metadata}) + b"\n"
+def _contents(uri: str, resource: ResourceSpec, data: bytes) -> Contents:
+    """Bytes are text if the media type says so, or says nothing and they can be."""
+    mime_type = resource.mime_type
+    if mime_type is None or mime_type.startswith(_TEXTUAL) or mime_type.endswith(("+json", "+xml")):
+        try:
+            return Contents(uri, mime_type or "text/plain", data.decode().removesuffix("\n"), None)
+        except UnicodeDecodeError:
+            mime_type = mime_type or "application/octet-stream"
+    return Contents(uri, mime_type, None, base64.b64encode(data).decode())

@@ -1,13 +1,14 @@
-"""Programs that are kept (``"mode": "persistent"``): one process per tool that answers line by line.
+"""Programs that are kept (``"mode": "persistent"``): processes that answer line by line.
 
-For programs whose start costs more than their work. A line in is a line out; calls take turns. A line that
-is a JSON string stands for its text, an object with ``error`` for a failure, anything else for itself. A
-process that ends is started again by the next call; one that is late, or whose caller went away, is ended,
-because its answer would be taken for the next call's.
+For programs whose start costs more than their work. A line in is a line out; calls of one process take
+turns, a ``WorkerPool`` has several. A line that is a JSON string stands for its text, an object with
+``error`` for a failure, anything else for itself. A process that ends is started again by the next call;
+one that is late, or whose caller went away, is ended, because its answer would be taken for the next call's.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -21,16 +22,37 @@ from ploinky.toolhost.output import OutputReader
 from ploinky.toolhost.results import Ended
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-_STRAGGLERS_S = 0.01
 Start = Callable[[Channel, SpawnRequest], Awaitable[Program]]
 
 
+class WorkerPool:
+    """The processes of one program, at most ``most``; a call takes the one that was last free."""
+
+    def __init__(self, start: Start, most: int) -> None:
+        self._free = deque(Worker(start) for _ in range(most))
+        self._workers = tuple(self._free)
+        self._slots = anyio.Semaphore(most)
+
+    async def ask(self, channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader) -> Ended:
+        """See ``Worker.ask``; waits for a free process first."""
+        async with self._slots:
+            worker = self._free.pop()
+            try:
+                return await worker.ask(channel, request, line, output)
+            finally:
+                self._free.append(worker)
+
+    async def close(self) -> None:
+        """End the processes; one that is at work is lost to its call."""
+        for worker in self._workers:
+            await worker.close()
+
+
 class Worker:
-    """The process of one tool, started by the first call. ``start`` spawns a program."""
+    """One process, started by the first call; used by one call at a time. ``start`` spawns a program."""
 
     def __init__(self, start: Start) -> None:
         self._start = start
-        self._turn = anyio.Lock()
         self._program: Program | None = None
         self._made_for: tuple[Channel, SpawnRequest] | None = None
 
@@ -43,20 +65,17 @@ class Worker:
         Raises:
             PloinkyError: it cannot be started, or the agent went away.
         """
-        async with self._turn:
-            program = await self._running(channel, request)
-            answered = False
-            try:
-                await _take_waiting(program, OutputReader(None), within_s=0)
-                await program.send(line)
-                ended = await _answer(program, output)
-                if output.wants_progress:
-                    await _take_waiting(program, output, within_s=_STRAGGLERS_S)
-                answered = program.exit is None and not ended.exit.output_limited
-                return ended
-            finally:
-                if not answered:
-                    await self.close()
+        program = await self._running(channel, request)
+        answered = False
+        try:
+            await _drop_waiting(program)
+            await program.send(line)
+            ended = await _answer(program, output)
+            answered = program.exit is None and not ended.exit.output_limited
+            return ended
+        finally:
+            if not answered:
+                await self.close()
 
     async def close(self) -> None:
         """End the process, if there is one."""
@@ -77,7 +96,7 @@ class Worker:
 
 async def _answer(program: Program, output: OutputReader) -> Ended:
     async for chunk in program:
-        await output.take(chunk)
+        await output.take(chunk, program)
         line, found, _ = bytes(output.stdout).partition(b"\n") if b"\n" in chunk.data else (b"", b"", b"")
         if found:
             return _ended(line, output)
@@ -89,11 +108,10 @@ async def _answer(program: Program, output: OutputReader) -> Ended:
     return Ended(program.exit, bytes(output.stdout), output.stderr.text)
 
 
-async def _take_waiting(program: Program, output: OutputReader, *, within_s: float) -> None:
-    """Take what was written already: stdout and stderr are two pipes, and neither waits for the other."""
-    with anyio.move_on_after(within_s):
-        async for chunk in program:
-            await output.take(chunk)
+async def _drop_waiting(program: Program) -> None:
+    """Drop what was written after the last answer: it belongs to no call."""
+    while program.has_output:
+        await anext(program, None)
 
 
 def _ended(line: bytes, output: OutputReader) -> Ended:
