@@ -30,9 +30,8 @@ async def test_initialize_answers_with_a_session_and_the_clients_revision() -> N
             answer = await send(stand, body)
             assert answer.status == 200
             assert answer.result["protocolVersion"] == given
-            assert answer.result["capabilities"] == {
-                kind: {"listChanged": True} for kind in ("tools", "prompts", "resources")
-            }
+            lists = {kind: {"listChanged": True} for kind in ("tools", "prompts", "resources")}
+            assert answer.result["capabilities"] == {**lists, "logging": {}}
             assert len(answer.headers["mcp-session-id"]) >= 32
 
 

@@ -1,7 +1,7 @@
 """An agent made of programs: its connection, its configuration as last read, what its programs offer.
 
-The configuration is read again when its file changes; one that
-cannot be read or used leaves the last good one in force and a ``problem`` to show.
+The configuration is read again when its file changes; one that cannot be read or used leaves the last good
+one in force and a ``problem`` to show.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.jsontypes import JsonObject
-from ploinky.mcp.upstream import Ask, Back, ClientFacts, Offer
+from ploinky.mcp.upstream import Back, ClientFacts, Offer
 from ploinky.router.launcher_link import LauncherLink
 from ploinky.router.routes import AgentRoute
 from ploinky.toolhost.answers import ProgramAnswers, offer_of
 from ploinky.toolhost.config import ToolConfig, parse_mcp_config
+from ploinky.toolhost.conversation import ProgramConversation
 from ploinky.toolhost.host import ToolHost, ToolPlace
+from ploinky.toolhost.parked import ParkedRuns
 from ploinky.toolhost.sources import (
     MAX_CONFIG_BYTES,
     ConfigSource,
@@ -26,6 +27,7 @@ from ploinky.toolhost.sources import (
     read_host_file,
     stat_stamp,
 )
+from ploinky.toolhost.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
 _REMOTE_EVERY_S = 5.0
@@ -43,11 +45,13 @@ class _Found:
 
 
 class ProgramAgent:
-    """One agent, as long as it has a route. An ``Upstream``, and its own ``Conversation`` with every client:
-    programs keep nothing for anybody."""
+    """One agent, as long as it has a route: an ``Upstream``. ``parked`` carries runs that ask clients which
+    answer in turns."""
 
-    def __init__(self, route: AgentRoute) -> None:
+    def __init__(self, route: AgentRoute, parked: ParkedRuns | None = None) -> None:
         self.route = route
+        self.parked = parked
+        self.subscriptions = Subscriptions()
         self._problem = ""
         self._link = LauncherLink(route.socket_path)
         self._stamp: Stamp | None = None
@@ -63,18 +67,9 @@ class ProgramAgent:
     def problem(self) -> str:
         return self._problem
 
-    def converse(self, client: ClientFacts, back: Back) -> ProgramAgent:
-        return self
-
-    async def request(self, ask: Ask) -> JsonObject:
-        """See ``Conversation``."""
-        return await self._answers.answer(ask)
-
-    async def notify(self, method: str, params: JsonObject) -> None:
-        """Programs hear nothing of a client's notifications."""
-
-    async def aclose(self) -> None:
-        """Nothing is kept for one client."""
+    def converse(self, client: ClientFacts, back: Back) -> ProgramConversation:
+        """See ``Upstream``."""
+        return ProgramConversation(self, client, back)
 
     def adopt(self, route: AgentRoute) -> bool:
         """Take a new version of the route; says whether what clients see may differ."""
@@ -120,7 +115,7 @@ class ProgramAgent:
 
     async def _accept(self, stamp: Stamp | None, config: ToolConfig) -> bool:
         self._problem = ""
-        if stamp == self._stamp and (stamp is not None or not self._host.tools):
+        if stamp == self._stamp and (stamp is not None or not self._host.config.is_empty):
             return False
         self._stamp = stamp
         former = self._host
@@ -132,7 +127,7 @@ class ProgramAgent:
         route = self.route
         place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path)
         self._host = ToolHost(place, self._link.channel, config)
-        self._answers = ProgramAnswers(self._host)
+        self.answers = ProgramAnswers(self._host)
         self._offer = offer_of(config)
 
     async def _environment(self) -> dict[str, str]:

@@ -33,6 +33,7 @@ from ploinky.router.service import Origin, Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
 from ploinky.router.sessions import Session, SessionStore
 from ploinky.router.stateless_era import StatelessEra
+from ploinky.toolhost.parked import ParkedRuns
 
 __all__ = ["Naming", "Router", "RouterSettings", "open_router"]
 
@@ -64,6 +65,7 @@ class Router:
         self.table = table
         self.settings = settings
         self._tasks = tasks
+        self._parked = ParkedRuns(tasks)
         self._agents: dict[str, ProgramAgent] = {}
         self._changed = anyio.Event()
         self._service = Service(
@@ -150,6 +152,7 @@ class Router:
                 if rounds % _SWEEP_EVERY == 0:
                     self._sessions.sweep()
                     self._stateless_era.parked.sweep()
+                    self._parked.sweep()
                     await self._stateless_era.talks.sweep()
         finally:
             unsubscribe()
@@ -169,7 +172,7 @@ class Router:
         for key, route in routes.items():
             agent = self._agents.get(key)
             if agent is None:
-                ordered[key] = ProgramAgent(route)
+                ordered[key] = ProgramAgent(route, self._parked)
             else:
                 changed = agent.adopt(route) or changed
                 ordered[key] = agent

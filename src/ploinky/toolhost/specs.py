@@ -139,3 +139,7 @@ class ToolConfig:
     max_parallel_tasks: int = DEFAULT_PARALLEL_TASKS
     task_log_tail_bytes: int = DEFAULT_LOG_TAIL_BYTES
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tools or self.resources or self.prompts)
