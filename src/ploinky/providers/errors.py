@@ -20,6 +20,7 @@ class ProviderCode(StrEnum):
     NO_KEY = "PROVIDER_NO_KEY"
     KEY_REFUSED = "PROVIDER_KEY_REFUSED"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    QUOTA = "PROVIDER_QUOTA"
     RATE_LIMITED = "PROVIDER_RATE_LIMITED"
     OVERLOADED = "PROVIDER_OVERLOADED"
     UNREACHABLE = "PROVIDER_UNREACHABLE"
@@ -37,14 +38,13 @@ class ProviderCode(StrEnum):
     NOT_SUPPORTED = "PROVIDER_NOT_SUPPORTED"
 
 
-TRANSIENT = frozenset(
-    {ProviderCode.RATE_LIMITED, ProviderCode.OVERLOADED, ProviderCode.UNREACHABLE, ProviderCode.STREAM_CUT}
-)
+TRANSIENT = frozenset({ProviderCode.RATE_LIMITED, ProviderCode.OVERLOADED, ProviderCode.STREAM_CUT})
 
 HINTS: dict[ProviderCode, str] = {
     ProviderCode.NO_KEY: "Store the key that apiKeyRef names, or correct apiKeyRef in the model's entry.",
     ProviderCode.KEY_REFUSED: "Check that the key is of this provider, still valid, and allowed this model.",
     ProviderCode.MODEL_NOT_FOUND: "List what the provider offers and correct the model's name.",
+    ProviderCode.QUOTA: "The account behind the key has no credit left; add some, or choose another model.",
     ProviderCode.RATE_LIMITED: "Wait and try again, or choose another model.",
     ProviderCode.OVERLOADED: "Try again later, or choose another model.",
     ProviderCode.UNREACHABLE: "Check baseURL and that the server runs.",

@@ -77,7 +77,7 @@ class OfflineProvider:
     async def list_models(self) -> tuple[ModelInfo, ...]:
         return ()
 
-    async def model_info(self, name: str) -> ModelInfo:
+    async def model_info(self, name: str | None = None) -> ModelInfo:
         raise ProviderError(ProviderCode.MODEL_NOT_FOUND, "No model is configured.", hint=NOT_CONFIGURED)
 
     async def aclose(self) -> None:

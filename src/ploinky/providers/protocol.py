@@ -187,6 +187,15 @@ class Retrying:
 
 
 @dataclass(frozen=True)
+class FallingBack:
+    """The model ``failed`` (an id of the configuration) said nothing and failed; ``then`` is asked now."""
+
+    failed: str
+    code: str
+    then: str
+
+
+@dataclass(frozen=True)
 class Usage:
     """What the turn took, told once. ``input_tokens`` includes the cached ones."""
 
@@ -225,7 +234,15 @@ class Done:
 
 
 TurnEvent: TypeAlias = (
-    TextDelta | ThinkingDelta | ThinkingDone | ToolCallDone | ProviderTool | Retrying | Usage | Done
+    TextDelta
+    | ThinkingDelta
+    | ThinkingDone
+    | ToolCallDone
+    | ProviderTool
+    | Retrying
+    | FallingBack
+    | Usage
+    | Done
 )
 
 
@@ -269,8 +286,8 @@ class Provider(Protocol):
         """The models that the provider offers, in its own order; names suit ``TurnOptions.model``."""
         ...
 
-    async def model_info(self, name: str) -> ModelInfo:
-        """What is known of one model.
+    async def model_info(self, name: str | None = None) -> ModelInfo:
+        """What is known of one model; without a name, of the configured one.
 
         Raises:
             ProviderError: ``MODEL_NOT_FOUND`` if the provider says that there is no such model.
