@@ -96,6 +96,16 @@ COMMANDS = (
     Entry("shutdown", "Stop everything and remove the containers.", "life:shutdown", LIFE),
     Entry("reinstall", "Make an agent's container anew and install again.", "life:reinstall", LIFE),
     Entry(
+        "deps",
+        "Show, prepare and remove what agents depend on.",
+        section=LIFE,
+        children=(
+            Entry("status", "Show what agents depend on and whether it is installed.", "dependencies:status"),
+            Entry("prepare", "Install what agents depend on, without starting them.", "dependencies:prepare"),
+            Entry("clean", "Remove what was installed for agents.", "dependencies:clean"),
+        ),
+    ),
+    Entry(
         "logs",
         "Show what an agent printed.",
         section=LIFE,

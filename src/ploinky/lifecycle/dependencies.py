@@ -61,30 +61,22 @@ class Dependencies:
             return self
         return replace(self, key=hashlib.sha256(f"{self.key}@{image_id}".encode()).hexdigest())
 
+    @property
+    def recorded(self) -> bool:
+        """Whether something was installed, be it for an older set."""
+        return self.marker.is_file()
+
     def begin(self) -> None:
         """Trust nothing that is there: the marker goes, and so do half-installed trees.
-
-        ``node_modules`` itself stays, since a running sandbox has it mounted. The agent writes its
-        working folder, so nothing is removed through a link.
 
         Raises:
             PloinkyError: FOLDER_IS_LINK.
         """
-        require_unlinked(self.marker.parent)
-        self.marker.unlink(missing_ok=True)
-        if self.node:
-            _empty(require_unlinked(self.work_dir / NODE_FOLDER))
-        if self.python:
-            with contextlib.suppress(FileNotFoundError), open_folder(self.work_dir) as folder:
-                shutil.rmtree(VENV_FOLDER, ignore_errors=True, dir_fd=folder)
+        _remove(self.marker, self.work_dir, node=self.node is not None, python=self.python is not None)
 
     def finish(self) -> None:
         require_unlinked(self.marker.parent).mkdir(parents=True, exist_ok=True)
         write_atomic(self.marker, f"{self.key}\n".encode())
-
-    def forget(self) -> None:
-        """Remove what was installed and that it was."""
-        self.begin()
 
 
 def find_dependencies(
@@ -110,6 +102,19 @@ def find_dependencies(
     facts = [parts, image, runtime, platform.machine(), system]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest() if parts else ""
     return Dependencies(key, layout.work_dir(key), find_marker(layout, key), node, python, digest)
+
+
+def remove_installed(layout: Layout, key: str) -> bool:
+    """Remove all that was installed for an agent, whatever it asks for now; whether there was anything.
+
+    Raises:
+        PloinkyError: FOLDER_IS_LINK.
+    """
+    work_dir, marker = layout.work_dir(key), find_marker(layout, key)
+    trees = [work_dir / name for name in (NODE_FOLDER, VENV_FOLDER)]
+    there = marker.is_file() or any(tree.is_dir() and any(tree.iterdir()) for tree in trees)
+    _remove(marker, work_dir, node=True, python=True)
+    return there
 
 
 def find_marker(layout: Layout, key: str) -> Path:
@@ -153,6 +158,18 @@ def _parts(node: NodePackages | None, python: PythonPackages | None) -> dict[str
     if python is not None:
         parts["python"] = python.facts
     return parts
+
+
+def _remove(marker: Path, work_dir: Path, *, node: bool, python: bool) -> None:
+    """``node_modules`` itself stays, since a running sandbox has it mounted. The agent writes its working
+    folder, so nothing is removed through a link."""
+    require_unlinked(marker.parent)
+    marker.unlink(missing_ok=True)
+    if node:
+        _empty(require_unlinked(work_dir / NODE_FOLDER))
+    if python:
+        with contextlib.suppress(FileNotFoundError), open_folder(work_dir) as folder:
+            shutil.rmtree(VENV_FOLDER, ignore_errors=True, dir_fd=folder)
 
 
 def _empty(folder: Path) -> None:

@@ -40,6 +40,16 @@ def hook_failed(agent: str, profile: str, hook: str, script: str, ending: Ending
     )
 
 
+def agent_runs(agent: str) -> PloinkyError:
+    """What is installed for an agent cannot change while it runs."""
+    return PloinkyError(
+        "AGENT_RUNS",
+        f"Agent '{agent}' runs; its packages cannot change under it.",
+        hint=f"Install them with a restart (ploinky restart {agent}), or stop it first: ploinky stop {agent}",
+        details={"agent": agent},
+    )
+
+
 def install_failed(agent: str, phase: str, ending: Ending) -> PloinkyError:
     """Step 6 or 7 did not end well."""
     lines = ["Failed to install agent dependencies", "", f"  Agent: {agent}", f"  Phase: {phase}"]

@@ -75,10 +75,8 @@ class Installer:
         Raises:
             PloinkyError: DEPENDENCY_INSTALL_FAILED.
         """
-        if not self.dependencies.wanted:
-            return "no dependencies"
-        if self.dependencies.satisfied:
-            return "unchanged"
+        if (reason := await self._nothing_to_do()) is not None:
+            return reason
         await anyio.to_thread.run_sync(self.dependencies.begin)
         node = self.dependencies.node
         if node is None or not node.core:
@@ -93,10 +91,8 @@ class Installer:
         Raises:
             PloinkyError: DEPENDENCY_INSTALL_FAILED.
         """
-        if not self.dependencies.wanted:
-            return "no dependencies"
-        if self.dependencies.satisfied:
-            return "unchanged"
+        if (reason := await self._nothing_to_do()) is not None:
+            return reason
         if self.dependencies.node is not None:
             self._write("package.json", self.dependencies.node.package_json)
             if self.dependencies.node.lock is not None:
@@ -107,6 +103,12 @@ class Installer:
             await self._run("Agent dependencies (step 7): Python", _PYTHON, arguments)
         await anyio.to_thread.run_sync(self.dependencies.finish)
         return None
+
+    async def _nothing_to_do(self) -> str | None:
+        if not self.dependencies.wanted:
+            return "no dependencies"
+        satisfied = await anyio.to_thread.run_sync(lambda: self.dependencies.satisfied)
+        return "unchanged" if satisfied else None
 
     def _npm(self) -> str:
         node = self.dependencies.node

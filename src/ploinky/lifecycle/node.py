@@ -172,14 +172,15 @@ def _check_conflicts(agent: str, core: Mapping[str, str], wanted: Mapping[str, s
         "",
         "  Conflicting agent dependency:",
         *(f"    - {name}: {wanted[name]} (conflicts with core)" for name in conflicts),
+        "",
+        "  Resolution:",
+        "    1. Remove conflicting dependency from /code/package.json",
+        "    2. Or use a compatible version",
+        f"    3. Or set the workspace's own core set in .ploinky/{BASE_NAME}",
     ]
     raise PloinkyError(
         "DEPENDENCY_CONFLICT",
         "\n".join(lines),
-        hint=(
-            "Remove the dependency from the agent's package.json, ask for a compatible version, or set the "
-            f"workspace's own core set in .ploinky/{BASE_NAME}."
-        ),
         details={"agent": agent, "packages": ", ".join(conflicts)},
     )
 

@@ -128,6 +128,22 @@ def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
     )
 
 
+def plan_dependencies(ctx: LifecycleContext, entry: RegistryEntry) -> tuple[str, Dependencies]:
+    """The image of an enabled agent and what it depends on; secrets are needed only if its image names one.
+
+    Raises:
+        NotFoundError: AGENT_NOT_FOUND, MANIFEST_NOT_FOUND.
+        PloinkyError: as ``find_dependencies``; UNRESOLVED_VARIABLE, MISSING_SECRETS.
+    """
+    config, folder = effective_config(ctx, entry), locate(ctx, entry).folder
+    values = resolve_agent(ctx, entry).environment.values if "$" in config.image else {}
+    image = expand(config.image, values, what=f"The image of agent '{entry.key}'")
+    found = find_dependencies(
+        ctx.layout, config, key=entry.key, folder=folder, image=image, runtime=ctx.runtime.kind
+    )
+    return image, found
+
+
 def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
     """Plan the start of an enabled agent. Reads files, writes none.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
@@ -16,10 +17,10 @@ import anyio
 from ploinky.base.errors import PloinkyError
 from ploinky.base.files import require_unlinked
 from ploinky.base.redaction import Redactor
-from ploinky.channel.client import open_channel
+from ploinky.channel.client import Channel, open_channel
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit, Events, as_events
-from ploinky.lifecycle.failures import trust_required
+from ploinky.lifecycle.failures import agent_runs, trust_required
 from ploinky.lifecycle.hooks import HookRun, run_container_hook, run_host_hook, start_mark
 from ploinky.lifecycle.installing import Installer
 from ploinky.lifecycle.journal import JournalFile, agent_lock, new_start_id
@@ -62,8 +63,30 @@ def start_agent(ctx: LifecycleContext, key: str, options: StartOptions | None = 
     return as_events(partial(start, ctx, key, options or usual_options(ctx.settings)))
 
 
+def prepare_agent(ctx: LifecycleContext, key: str, options: StartOptions | None = None) -> Events:
+    """Install what one enabled agent depends on, in a sandbox that is removed again; it is not started.
+
+    Raises:
+        PloinkyError: AGENT_RUNS if other packages than it runs with would be installed; as ``start_agent``.
+    """
+    return as_events(partial(prepare, ctx, key, options or usual_options(ctx.settings)))
+
+
 async def start(ctx: LifecycleContext, key: str, options: StartOptions, emit: Emit) -> None:
     """What ``start_agent`` does, telling it to ``emit``."""
+    async with _begun(ctx, key, options, emit) as begun:
+        await begun.run(begun.start)
+
+
+async def prepare(ctx: LifecycleContext, key: str, options: StartOptions, emit: Emit) -> None:
+    """What ``prepare_agent`` does, telling it to ``emit``."""
+    async with _begun(ctx, key, options, emit) as begun:
+        await begun.run(begun.prepare)
+
+
+@asynccontextmanager
+async def _begun(ctx: LifecycleContext, key: str, options: StartOptions, emit: Emit) -> AsyncIterator[_Start]:
+    """A start whose lock is held, after what an earlier one left was put right."""
     ctx.registry.require(key)
 
     async def on_wait() -> None:
@@ -71,7 +94,7 @@ async def start(ctx: LifecycleContext, key: str, options: StartOptions, emit: Em
 
     async with agent_lock(ctx.layout, key, timeout_s=options.lock_timeout_s, on_wait=on_wait):
         await recover(ctx, key, emit)
-        await _Start(ctx, key, options, emit).run()
+        yield _Start(ctx, key, options, emit)
 
 
 class _Start:
@@ -94,18 +117,50 @@ class _Start:
         self._was_running = False
         self._unchanged = False
 
-    async def run(self) -> None:
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do ``work`` (``start`` or ``prepare``); leave nothing half-made if it fails."""
         try:
             await self._step_of(Step.STRUCTURE, self._make_structure)
-            await self._step_of(Step.LINKS, self._link_and_check)
-            if self._unchanged:
-                await self._start_again()
-            else:
-                await self._make_anew()
+            await work()
         except BaseException as error:
             await self._clean_up(error)
             raise
         self._journal.clear()
+
+    async def start(self) -> None:
+        """Steps 2 to 12, or what of them is not done yet."""
+
+        async def link_and_check() -> None:
+            await self._link_and_check()
+            if not (self._was_running and self._unchanged):
+                await self._host_hook(HookName.HOSTHOOK_PREINSTALL)
+
+        await self._step_of(Step.LINKS, link_and_check)
+        if self._unchanged:
+            await self._start_again()
+        else:
+            await self._want_running()
+            await self._make_anew()
+
+    async def prepare(self) -> None:
+        """Steps 2 to 7 without hooks, if there is something to install."""
+        await self._step_of(Step.LINKS, self._link_and_check)
+        if await anyio.to_thread.run_sync(lambda: self.plan.dependencies.satisfied):
+            reason = "unchanged" if self.plan.dependencies.wanted else "no dependencies"
+            await self._skip(
+                *(step for step in Step if Step.LINKS < step <= Step.AGENT_DEPENDENCIES), why=reason
+            )
+            return
+        if self._was_running:
+            raise agent_runs(self._key)
+        await self._step_of(Step.CREATE, self._create)
+        await move(self._ctx, self._key, AgentState.STARTING, "created", emit=self._emit)
+        await self._step_of(Step.BOOT, self._boot)
+        async with open_channel(self.plan.spec.socket_path) as channel:
+            await self._install_packages(channel, await base_environment(channel))
+        await self._ctx.runtime.remove(self._name)
+        await change_entry(self._ctx, self._key, without_sandbox)
+        await move(self._ctx, self._key, AgentState.ENABLED, "dependencies prepared", emit=self._emit)
 
     @property
     def plan(self) -> StartPlan:
@@ -122,11 +177,9 @@ class _Start:
         seconds = round(time.monotonic() - began, 4)
         await self._emit(StepDone(agent=self._key, step=step, name=name, seconds=seconds, skipped=skipped))
 
-    async def _skip(self, *steps: Step) -> None:
+    async def _skip(self, *steps: Step, why: str = UNCHANGED) -> None:
         for step in steps:
-            await self._emit(
-                StepDone(agent=self._key, step=step, name=step.title, seconds=0.0, skipped=UNCHANGED)
-            )
+            await self._emit(StepDone(agent=self._key, step=step, name=step.title, seconds=0.0, skipped=why))
 
     # steps 1 and 2: nothing is made in the engine
 
@@ -135,7 +188,7 @@ class _Start:
         require_unlinked(self._ctx.layout.work_dir(self._key)).mkdir(parents=True, exist_ok=True)
         return None
 
-    async def _link_and_check(self) -> str | None:
+    async def _link_and_check(self) -> None:
         entry = self._ctx.registry.require(self._key)
         require_same_runtime(self._ctx, entry)
         await self._link(entry)
@@ -155,9 +208,6 @@ class _Start:
         await self._check_trust()
         make_folders(self._ctx.layout, plan.place, plan.config, plan.seen)
         make_mount_points(plan.seen)
-        if not (self._was_running and self._unchanged):
-            await self._host_hook(HookName.HOSTHOOK_PREINSTALL)
-        return None
 
     async def _link(self, entry: RegistryEntry) -> None:
         layout = self._ctx.layout
@@ -223,7 +273,6 @@ class _Start:
 
     async def _create(self) -> str | None:
         ctx, plan = self._ctx, self.plan
-        await self._want_running()
         await change_entry(ctx, self._key, made(None, None))
         if self._sandbox is not None:
             await self._emit(Notice(message=f"'{self._key}' has changed and is made anew.", agent=self._key))
@@ -257,16 +306,7 @@ class _Start:
         work_dir = self._ctx.layout.work_dir(self._key).resolve()
         async with open_channel(plan.spec.socket_path) as channel:
             base = await base_environment(channel)
-            installer = Installer(
-                dependencies=plan.dependencies,
-                channel=channel,
-                environment=merged_environment(base, plan.platform, work_dir),
-                access=registry_access(self._ctx.environ),
-                transcript=self._transcript,
-                timeout_s=self._options.install_timeout_s,
-            )
-            await self._step_of(Step.CORE_DEPENDENCIES, installer.install_core)
-            await self._step_of(Step.AGENT_DEPENDENCIES, installer.install_own)
+            await self._install_packages(channel, base)
             environment = merged_environment(base, plan.environment.values, work_dir)
             for step, hook in (
                 (Step.PREINSTALL, HookName.PREINSTALL),
@@ -276,6 +316,19 @@ class _Start:
                 await self._step_of(
                     step, partial(run_container_hook, self._hook_run, hook, channel, environment)
                 )
+
+    async def _install_packages(self, channel: Channel, base: Mapping[str, str]) -> None:
+        work_dir = self._ctx.layout.work_dir(self._key).resolve()
+        installer = Installer(
+            dependencies=self.plan.dependencies,
+            channel=channel,
+            environment=merged_environment(base, self.plan.platform, work_dir),
+            access=registry_access(self._ctx.environ),
+            transcript=self._transcript,
+            timeout_s=self._options.install_timeout_s,
+        )
+        await self._step_of(Step.CORE_DEPENDENCIES, installer.install_core)
+        await self._step_of(Step.AGENT_DEPENDENCIES, installer.install_own)
 
     async def _launch(self) -> str | None:
         async with open_channel(self.plan.spec.socket_path) as channel:
