@@ -97,8 +97,9 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
         remember_engine(ctx.layout, ctx.runtime.kind)
         verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
         fresh = functools.partial(_platform_in_gateway, choices)
+        wiring = GatewayWiring(verifier, fresh, functools.partial(_login_proof, ctx))
         try:
-            await run_gateway(ctx, GatewayWiring(verifier, fresh), Listen(bind_host(platform), port))
+            await run_gateway(ctx, wiring, Listen(bind_host(platform), port))
         except PloinkyError:
             raise
         except Exception:
@@ -109,6 +110,12 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
 def _platform_in_gateway(choices: Choices) -> Platform:
     """The platform for an operation that the gateway itself runs: settings and profile of this moment."""
     return replace(open_platform(choices), in_gateway=True)
+
+
+def _login_proof(ctx: LifecycleContext) -> str:
+    """What a browser's login stands on: it ends when the owner's token or the password changes."""
+    auth = ctx.settings.gateway.auth
+    return f"{auth.mode} {auth.password_hash} {OwnerToken(ctx.layout).read()}"
 
 
 def owner_token(platform: Platform, *, rotate: bool = False) -> str:

@@ -24,6 +24,14 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     shutil.rmtree(runtime)
 
 
+@pytest.fixture
+def stage(tmp_path: Path, short_folder: Path) -> Iterator[Stage]:
+    """A workspace of its own, nothing running."""
+    made = make_stage(tmp_path, short_folder)
+    yield made
+    give_back(made)
+
+
 @pytest.fixture(scope="module")
 def web(town: Stage) -> Web:
     """Its owner, by HTTP."""

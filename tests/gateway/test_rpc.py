@@ -150,6 +150,16 @@ def test_a_tool_is_called_and_its_call_is_told_and_kept(town: Stage, web: Web) -
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+def test_a_token_made_for_another_does_what_its_scopes_say_and_no_more(town: Stage, web: Web) -> None:
+    words = ("--json", "token", "create", "guest", "--scope", "tools:call", "--agent", "nobody*")
+    guest = Web(web.host, web.port, town.run(*words).json["token"])
+    assert guest.call("gateway.status")["scopes"] == ["tools:call"]
+    assert guest.call("tools.list") == []
+    assert guest.error("tools.call", agent="echo", tool="say")["data"]["code"] == "FORBIDDEN"
+    assert guest.error("agents.stop", agent="echo")["data"]["code"] == "FORBIDDEN"
+    assert guest.send("GET", "/events?topics=agents").status == 403
+
+
 def test_a_secret_goes_in_and_never_comes_out(town: Stage, web: Web) -> None:
     value = "hunter2-very-secret"
     with web.events() as events:

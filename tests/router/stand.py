@@ -21,7 +21,9 @@ from ploinky.base.jsontypes import JsonValue
 from ploinky.base.process_id import ProcessId
 from ploinky.base.waits import wait_until
 from ploinky.channel.binary import launcher_folder
-from ploinky.gateway.app import GatewayParts, Listen, create_app, serve
+from ploinky.gateway.app import LOOPBACK_HOSTS, GatewayParts, Listen, create_app, serve
+from ploinky.gateway.control import Control
+from ploinky.gateway.guard import Guard
 from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.router.gateway_client import GatewayAddress, GatewayClient
 from ploinky.router.router import Router, RouterSettings, open_router
@@ -194,14 +196,8 @@ class Stand:
             yield Notice(message="hello")
             await anyio.sleep_forever()
 
-        return GatewayParts(
-            router=router,
-            verifier=Tokens(),
-            status=status,
-            reconcile=reconcile,
-            shutdown=shutdown,
-            events=events,
-        )
+        control = Control(router, status, reconcile, shutdown, events)
+        return GatewayParts(router, Guard(Tokens(), LOOPBACK_HOSTS), control.rows())
 
 
 @contextlib.asynccontextmanager

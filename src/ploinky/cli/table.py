@@ -152,6 +152,8 @@ COMMANDS = (
         ),
     ),
     Entry("serve", "Run the gateway in the foreground.", "serve:serve", GATEWAY),
+    Entry("open", "Open the web UI, logged in.", "serve:open_", GATEWAY),
+    Entry("password", "Let people log in to the web UI by a password.", "serve:password", GATEWAY),
     Entry(
         "token",
         "Print the owner's token; make tokens for others.",

@@ -13,15 +13,14 @@ import anyio
 
 from ploinky.base.errors import PloinkyError, UsageError
 from ploinky.gateway.hub import TOPICS, EventHub, HubEvent, Watch, make_watch
+from ploinky.gateway.rows import Request
 from ploinky.gateway.rpc.scopes import allows, scopes_of
 from ploinky.router.callers import Caller
 from ploinky.router.http import (
     PING,
     PING_EVERY_S,
     HttpError,
-    Receive,
     Scope,
-    Send,
     end_event_stream,
     send_chunk,
     start_event_stream,
@@ -32,17 +31,16 @@ _MOST_QUERY = 4096
 _RETRY = b"retry: 1000\n\n"
 
 
-async def serve_events(
-    hub: EventHub, closing: anyio.Event, caller: Caller, scope: Scope, receive: Receive, send: Send
-) -> None:
+async def serve_events(hub: EventHub, request: Request) -> None:
     """Send events until the client or the gateway goes.
 
     Raises:
         UsageError: ``UNKNOWN_TOPIC``. HttpError: 403 for a topic that the caller may not watch.
     """
-    query = read_query(scope)
-    watch = permitted(caller, watch_of(query))
-    after = _header(scope, b"last-event-id") or query.get("after")
+    send = request.send
+    query = read_query(request.scope)
+    watch = permitted(request.caller, watch_of(query))
+    after = _header(request.scope, b"last-event-id") or query.get("after")
     await start_event_stream(send)
     await send_chunk(send, _RETRY)
     async with anyio.create_task_group() as tasks:
@@ -56,8 +54,8 @@ async def serve_events(
                 await anyio.sleep(PING_EVERY_S)
                 await send_chunk(send, PING)
 
-        tasks.start_soon(end_with, wait_for_disconnect(receive))
-        tasks.start_soon(end_with, closing.wait())
+        tasks.start_soon(end_with, wait_for_disconnect(request.receive))
+        tasks.start_soon(end_with, request.closing.wait())
         tasks.start_soon(keep_alive)
         async for event in hub.listen(watch, after=after):
             await send_chunk(send, as_sse(hub, event))

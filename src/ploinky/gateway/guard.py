@@ -1,29 +1,46 @@
-"""Who may come in: Host and Origin, the bearer token, and how often one may be wrong.
+"""Who may come in: Host and Origin, the bearer token or the cookie, and how often one may be wrong.
 
-A right token is never turned away because others were wrong from the same address: on one machine all
-callers share it. Wrong ones are, after some.
+A bearer token proves a program; a cookie proves a browser, which other pages may steer: what comes by cookie
+must come from a page of this very origin, port included. A right token is never turned away because others
+were wrong from the same address: on one machine all callers share it. Wrong ones are, after some.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from ploinky.router.callers import Caller, TokenVerifier
+from ploinky.gateway.sessions import SessionStore
+from ploinky.router.callers import OWNER, Caller, TokenVerifier
 from ploinky.router.http import HeaderPair, HttpError, Scope
 
 FAILURES_PER_WINDOW = 20
 WINDOW_S = 60.0
 _MOST_ADDRESSES = 1024
 _LONGEST_TOKEN = 4096
+_LONGEST_COOKIES = 8192
+_SAFE_METHODS = ("GET", "HEAD")
+
+
+@dataclass(frozen=True)
+class Doors:
+    """How people come in beside bearer tokens. ``open``: whoever reaches this address is the owner."""
+
+    sessions: SessionStore | None = None
+    open: bool = False
 
 
 class Guard:
     """Checks the headers of every request before anything else looks at it."""
 
-    def __init__(self, verifier: TokenVerifier, allowed_hosts: frozenset[str]) -> None:
+    def __init__(
+        self, verifier: TokenVerifier, allowed_hosts: frozenset[str], doors: Doors | None = None
+    ) -> None:
         self._verifier = verifier
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._doors = doors or Doors()
         self._failures: dict[str, tuple[float, int]] = {}
 
     def check_names(self, scope: Scope) -> None:
@@ -41,37 +58,93 @@ class Guard:
                 raise HttpError(403, "Requests from that Origin are refused.")
 
     def require_caller(self, scope: Scope) -> Caller:
-        """The caller by its token.
+        """The caller by token or cookie.
 
         Raises:
-            HttpError: 401, or 429 after too many wrong tokens from one address.
+            HttpError: 401, 403 for a cookie that comes from elsewhere, 429 after too many wrong tokens from
+                one address.
         """
         given = _values(scope, b"authorization")
         token = _bearer(given[0]) if len(given) == 1 else None
         caller = self._verifier.verify(token) if token else None
         if caller is not None:
             return caller
-        self._count_failure(scope)
+        if not given and self.session_cookie(scope) is not None:
+            require_same_origin(scope, must_say=True)
+            return OWNER
+        if not given and self._doors.open:
+            require_same_origin(scope, must_say=False)
+            return OWNER
+        self.count_failure(scope)
         wrong = b', error="invalid_token"' if given else b""
         raise HttpError(
             401,
-            "A bearer token is needed: ploinky token",
+            "Log in, or send a bearer token: ploinky token",
             [(b"www-authenticate", b'Bearer realm="ploinky"' + wrong)],
         )
 
-    def _count_failure(self, scope: Scope) -> None:
-        client = scope.get("client")
-        address = str(client[0]) if client else "local"
-        now = time.monotonic()
+    def session_cookie(self, scope: Scope) -> str | None:
+        """The value of the cookie of an open session, or None."""
+        sessions = self._doors.sessions
+        if sessions is None:
+            return None
+        for text in _values(scope, b"cookie"):
+            if len(text) > _LONGEST_COOKIES:
+                continue
+            try:
+                morsel = SimpleCookie(text).get(sessions.cookie_name)
+            except CookieError:
+                continue
+            if morsel is not None and sessions.is_open(morsel.value):
+                return morsel.value
+        return None
+
+    def count_failure(self, scope: Scope) -> None:
+        """Count something wrong from this address.
+
+        Raises:
+            HttpError: 429 if there was too much of it.
+        """
+        address, now = _address(scope), time.monotonic()
         since, count = self._failures.pop(address, (now, 0))
         if now - since > WINDOW_S:
             since, count = now, 0
         self._failures[address] = (since, count + 1)
         if len(self._failures) > _MOST_ADDRESSES:
             del self._failures[next(iter(self._failures))]
-        if count >= FAILURES_PER_WINDOW:
-            left_s = max(1, int(WINDOW_S - (now - since)))
-            raise HttpError(429, "Too many wrong tokens; wait.", [(b"retry-after", str(left_s).encode())])
+        self.refuse_many(scope)
+
+    def refuse_many(self, scope: Scope) -> None:
+        """Raises:
+        HttpError: 429 if too much was wrong from this address of late.
+        """
+        since, count = self._failures.get(_address(scope), (0.0, 0))
+        left_s = WINDOW_S - (time.monotonic() - since)
+        if count > FAILURES_PER_WINDOW and left_s > 0:
+            wait = str(max(1, int(left_s))).encode()
+            raise HttpError(429, "Too many wrong tokens; wait.", [(b"retry-after", wait)])
+
+
+def require_same_origin(scope: Scope, *, must_say: bool) -> None:
+    """Refuse what a page of another origin sends, also of another port of this host.
+
+    ``must_say``: a request that changes something must name its origin, as browsers do and programs need not.
+
+    Raises:
+        HttpError: 403.
+    """
+    origins = _values(scope, b"origin")
+    foreign = any(site not in ("same-origin", "none") for site in _values(scope, b"sec-fetch-site"))
+    safe = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+    silent = must_say and not origins and not safe
+    host = _values(scope, b"host")[0]
+    if foreign or silent or any(urlsplit(origin).netloc != host for origin in origins):
+        raise HttpError(403, "Only pages of this server may do this.")
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "local"
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

@@ -9,10 +9,10 @@ import contextlib
 from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
-from ploinky.gateway.app import Access, Mount, Request
 from ploinky.gateway.blob_paths import PATH as BLOBS
 from ploinky.gateway.blob_paths import BlobPaths
 from ploinky.gateway.blobs import BlobLimits, BlobStore
+from ploinky.gateway.rows import Access, Mount, Request
 from ploinky.gateway.site import PATH as SITE
 from ploinky.gateway.site import Site
 from ploinky.gateway.upload import PATH as UPLOAD
@@ -33,11 +33,9 @@ def file_mounts(ctx: LifecycleContext) -> tuple[Mount, ...]:
     site = Site(lambda: _site_code(ctx))
 
     async def serve_blobs(request: Request) -> None:
-        assert request.caller is not None
         await blobs.handle(request.scope, request.receive, request.send, request.caller)
 
     async def take_upload(request: Request) -> None:
-        assert request.caller is not None
         await uploads.handle(request.scope, request.receive, request.send, request.caller)
 
     async def serve_site(request: Request) -> None:

@@ -23,14 +23,21 @@ from ploinky.base.jsontypes import JsonValue
 from ploinky.base.process_id import ProcessId
 from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, serve
 from ploinky.gateway.audit import AuditLog
+from ploinky.gateway.auth_mode import auth_mode
 from ploinky.gateway.broadcast import Broadcast
+from ploinky.gateway.control import Control
+from ploinky.gateway.guard import Doors, Guard
 from ploinky.gateway.hub import EventHub
+from ploinky.gateway.login import LoginDesk
 from ploinky.gateway.mounts import file_mounts
+from ploinky.gateway.pages import Pages
 from ploinky.gateway.route_feed import RouteFeed
 from ploinky.gateway.rpc.dispatch import Dispatcher
 from ploinky.gateway.rpc.services import Services
 from ploinky.gateway.rpc.table import SUBJECTS, method_table
 from ploinky.gateway.runner import Runner
+from ploinky.gateway.sessions import SessionStore
+from ploinky.gateway.web_face import WebFace
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.reconcile import Reconciler
 from ploinky.lifecycle.status import AgentStatus
@@ -65,10 +72,12 @@ class GatewayRestart(PloinkyError):  # noqa: N818 (an order, raised so that the 
 
 @dataclass(frozen=True)
 class GatewayWiring:
-    """What the composition root gives beside the lifecycle: who knows tokens, and a maker of platforms."""
+    """What the composition root gives beside the lifecycle: who knows tokens, a maker of platforms, and the
+    text that logins of browsers stand on (when it changes, they end)."""
 
     verifier: TokenVerifier
     platform: Callable[[], Platform]
+    proof: Callable[[], str]
 
 
 async def run_gateway(ctx: LifecycleContext, wiring: GatewayWiring, listen: Listen) -> None:
@@ -122,25 +131,43 @@ class _Gateway:
             operations.cancel_scope.cancel()
 
     async def _serve_app(self, router: Router, runner: Runner) -> None:
-        app = create_app(
-            GatewayParts(
-                router=router,
-                verifier=self._wiring.verifier,
-                status=self._status,
-                reconcile=self._reconcile,
-                shutdown=self._shutdown,
-                events=self._broadcast.listen,
-                is_ready=lambda: self._seen is not None,
-                allowed_hosts=_allowed_hosts(self._ctx, self._listen),
-                rpc=Dispatcher(method_table(SUBJECTS), self._services(runner), AuditLog(self._ctx.layout)),
-                hub=self._hub,
-                mounts=file_mounts(self._ctx),
-            )
-        )
+        app = create_app(self._parts(router, runner))
         async with anyio.create_task_group() as serving:
             port: int = await serving.start(functools.partial(serve, app, self._listen, stop=self._stop))
             self._announce(port)
             await self._serve_agents(serving, app, port)
+
+    def _parts(self, router: Router, runner: Runner) -> GatewayParts:
+        layout = self._ctx.layout
+        verifier, mode = self._wiring.verifier, auth_mode(self._ctx.settings.gateway, self._listen.host)
+        sessions = SessionStore(layout, self._wiring.proof)
+        guard = Guard(
+            verifier, _allowed_hosts(self._ctx, self._listen), Doors(sessions, open=mode.name == "none")
+        )
+        audit = AuditLog(layout)
+        face = WebFace(
+            dispatcher=Dispatcher(method_table(SUBJECTS), self._services(runner), audit),
+            hub=self._hub,
+            login=LoginDesk(mode, sessions, guard, verifier, audit),
+            sessions=sessions,
+        )
+        control = Control(
+            router=router,
+            status=self._status,
+            reconcile=self._reconcile,
+            shutdown=self._shutdown,
+            events=self._broadcast.listen,
+            is_ready=lambda: self._seen is not None,
+        )
+        return GatewayParts(
+            router=router,
+            guard=guard,
+            rows={**control.rows(), **face.rows()},
+            sockets=face.sockets(),
+            pages=Pages(),
+            on_close=self._hub.close,
+            mounts=file_mounts(self._ctx),
+        )
 
     def _services(self, runner: Runner) -> Services:
         layout = self._ctx.layout
@@ -152,6 +179,7 @@ class _Gateway:
             runner=runner,
             audit=AuditLog(layout),
             restart=self._restart,
+            settings_at_start=self._ctx.settings,
         )
 
     async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:

@@ -33,6 +33,7 @@ from ploinky.operations.gateway_link import find_client
 from ploinky.operations.platform import Platform
 from ploinky.operations.ports import free_port, is_free, port_owner
 from ploinky.operations.routing import Listening, last_port, write_routing
+from ploinky.workspace.addresses import require_bindable
 from ploinky.workspace.layout import Layout
 
 PORT_VARIABLE = "PLOINKY_PORT"
@@ -40,15 +41,15 @@ READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 KILL_TIMEOUT_S = 5.0
 _MAX_LOG = 5 * 1024 * 1024
-_LOOPBACK = "127.0.0.1"
 
 
 def bind_host(platform: Platform) -> str:
-    """The address of the configuration; the loopback unless it says otherwise."""
-    gateway = platform.settings.gateway
-    if gateway.bind_address:
-        return gateway.bind_address
-    return _LOOPBACK if gateway.bind == "loopback" else gateway.bind
+    """The address of the configuration; the loopback unless it says otherwise.
+
+    Raises:
+        UsageError: ``BIND_REFUSED`` or ``BIND_UNKNOWN``.
+    """
+    return require_bindable(platform.settings.gateway)
 
 
 def choose_listening(platform: Platform, port: int | None) -> Listening:

@@ -122,6 +122,14 @@ class GatewayClient:
         """Ask the gateway process to end; agents live on."""
         await self._control("POST", "/control/shutdown")
 
+    async def login_code(self) -> str:
+        """A code that logs a browser in, once, within a minute."""
+        value = await self._control("POST", "/control/login-code")
+        code = find_text(value, "code")
+        if code is None:
+            raise PloinkyError("GATEWAY_PROTOCOL", "The gateway gave no code to log in with.")
+        return code
+
     async def events(self) -> AsyncIterator[JsonObject]:
         """Events of the gateway until it ends or the iterator is closed."""
         request = HttpRequest("GET", "/control/events", self._address.authorization)

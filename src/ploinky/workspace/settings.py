@@ -155,12 +155,19 @@ def load_settings(layout: Layout) -> Settings:
         PloinkyError: ``CONFIG_INVALID`` with line and column, or with every faulty key.
     """
     document = read_json_object(layout.config_file, code=CONFIG_INVALID)
-    if document is None:
-        return Settings()
+    return Settings() if document is None else check_settings(layout.config_file, document)
+
+
+def check_settings(path: Path, document: dict[str, object]) -> Settings:
+    """The settings that ``document``, the content of ``path``, means.
+
+    Raises:
+        PloinkyError: ``CONFIG_INVALID`` with every faulty key.
+    """
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise _faults(layout.config_file, error) from None
+        raise _faults(path, error) from None
 
 
 def _faults(path: Path, error: ValidationError) -> PloinkyError:

@@ -1,11 +1,16 @@
-"""``serve``."""
+"""``serve``, ``open`` and ``password``."""
 
 from __future__ import annotations
 
+import functools
+
 import click
 
+from ploinky.base.jsontypes import JsonValue
+from ploinky.cli.console import Console
 from ploinky.cli.frame import Invocation, command
-from ploinky.cli.run import choices_of, platform_of, run_async
+from ploinky.cli.hidden import read_hidden
+from ploinky.cli.run import choices_of, perform, platform_of, run_async
 
 
 @command("serve", "ploinky serve", "ploinky serve --port 9000")
@@ -27,3 +32,36 @@ def serve(invocation: Invocation, port: int | None) -> None:
     write_routing(platform.layout, listening, {})
     start_logging(platform, verbose=invocation.verbosity > 0)
     run_async(lambda: run_gateway_here(choices_of(invocation), port=listening.port), fast=True)
+
+
+@command("open", "ploinky open", "ploinky open --print")
+@click.option("--print", "only_print", is_flag=True, help="Print the link instead of opening a browser.")
+def open_(invocation: Invocation, only_print: bool) -> None:
+    """Open the web UI, logged in.
+
+    The link logs one browser in and is good once, within a minute. Without a graphical browser it is printed.
+    """
+    from ploinky.operations.open_ui import open_ui
+
+    perform(invocation, functools.partial(open_ui, only_print=only_print), show=_show_link)
+
+
+@command("password", "ploinky password", "ploinky password < password.txt", "ploinky password --forget")
+@click.option("--forget", is_flag=True, help="Ask for the owner's token again.")
+def password(invocation: Invocation, forget: bool) -> None:
+    """Let people log in to the web UI by a password.
+
+    It is read from stdin, or asked for without showing it; only its hash is kept. Programs go on with tokens.
+    """
+    from ploinky.operations.login import forget_password, set_password
+
+    if forget:
+        perform(invocation, forget_password)
+        return
+    given = read_hidden("Password")
+    perform(invocation, functools.partial(set_password, password=given))
+
+
+def _show_link(console: Console, value: JsonValue) -> None:
+    if isinstance(value, dict) and not value["opened"]:
+        console.line(str(value["url"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 
 import click
 
@@ -11,6 +10,7 @@ from ploinky.base.errors import UsageError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.cli.console import Cell, Console, Tone
 from ploinky.cli.frame import Invocation, command
+from ploinky.cli.hidden import read_hidden
 from ploinky.cli.run import perform
 
 
@@ -37,7 +37,7 @@ def var(invocation: Invocation, name: str, value: str | None, unset: bool) -> No
             raise UsageError("USAGE", "Give either a value or --unset.")
         perform(invocation, functools.partial(unset_value, name=name))
         return
-    given = value if value is not None else _read_value(name)
+    given = value if value is not None else read_hidden(f"Value of {name}")
     perform(invocation, functools.partial(set_value, name=name, value=given), make_workspace=True)
 
 
@@ -55,14 +55,6 @@ def secrets_list(invocation: Invocation) -> None:
     from ploinky.operations.values import list_secrets
 
     perform(invocation, list_secrets, show=_show_secrets)
-
-
-def _read_value(name: str) -> str:
-    """From a pipe as it stands, without one line end; from a terminal without echo."""
-    if not sys.stdin.isatty():
-        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    answer: str = click.prompt(f"Value of {name}", hide_input=True, err=True, default="", show_default=False)
-    return answer
 
 
 def _show_values(console: Console, value: JsonValue) -> None:

@@ -1,20 +1,17 @@
-"""Which scopes a caller has: the owner all, a client its token's; an agent calls tools by MCP alone."""
+"""Which scopes a caller has. The owner has all, a client those of its token; an agent calls tools by MCP."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from ploinky.gateway.rpc.method import Scope
 from ploinky.router.callers import Caller, CallerKind
 
-_BY_KIND: Mapping[CallerKind, frozenset[Scope]] = MappingProxyType({CallerKind.OWNER: frozenset(Scope)})
-
 
 def scopes_of(caller: Caller) -> frozenset[Scope]:
     """The scopes of ``caller``."""
-    own = frozenset(scope for scope in Scope if scope.value in caller.scopes)
-    return _BY_KIND.get(caller.kind, frozenset()) | own
+    if caller.kind is CallerKind.OWNER:
+        return frozenset(Scope)
+    known = {str(scope): scope for scope in Scope}
+    return frozenset(known[name] for name in caller.scopes if name in known)
 
 
 def allows(held: frozenset[Scope], wanted: Scope | None) -> bool:

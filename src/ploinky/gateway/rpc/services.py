@@ -11,6 +11,7 @@ from ploinky.gateway.hub import EventHub
 from ploinky.gateway.runner import Runner
 from ploinky.operations.platform import Platform
 from ploinky.router.gateway_client import GatewayClient
+from ploinky.workspace.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Services:
     """``platform`` makes one that knows the settings and the profile of this moment.
 
     ``status`` is what the gateway knows of the agents, ``tools`` a client of this very gateway as its owner.
-    ``restart`` ends this process so that its supervisor starts the next one.
+    ``restart`` ends this process so that its supervisor starts the next one; ``settings_at_start`` are those
+    that it listens and routes by.
     """
 
     platform: Callable[[], Platform]
@@ -28,3 +30,4 @@ class Services:
     runner: Runner
     audit: AuditLog
     restart: Callable[[], Awaitable[None]]
+    settings_at_start: Settings

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ploinky.gateway.methods.agents import AGENT_METHODS
+from ploinky.gateway.methods.config import CONFIG_METHODS
 from ploinky.gateway.methods.environment import ENVIRONMENT_METHODS
 from ploinky.gateway.methods.events import EVENT_METHODS
 from ploinky.gateway.methods.gateway import GATEWAY_METHODS
@@ -20,6 +21,7 @@ SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Tools", TOOL_METHODS),
     ("Profiles and values", ENVIRONMENT_METHODS),
     ("Repositories", REPO_METHODS),
+    ("Settings", CONFIG_METHODS),
     ("Gateway", GATEWAY_METHODS),
     ("Operations and activity", EVENT_METHODS),
     ("The table itself", DISCOVER_METHODS),

@@ -1,0 +1,54 @@
+"""How people log in, as the settings say and the address allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from ploinky.base.errors import UsageError
+from ploinky.workspace.settings import GatewaySettings
+
+_LOCAL_NAMES = ("localhost",)
+
+
+@dataclass(frozen=True)
+class AuthMode:
+    """``name`` is ``token``, ``password`` or ``none``; ``secure``: cookies go by HTTPS only."""
+
+    name: str
+    password_hash: str | None = None
+    secure: bool = False
+
+
+def auth_mode(gateway: GatewaySettings, host: str) -> AuthMode:
+    """The mode for a gateway that listens on ``host``.
+
+    Raises:
+        UsageError: ``AUTH_NONE_NOT_LOCAL``; ``PASSWORD_NOT_SET``; ``AUTH_MODE_UNKNOWN``.
+    """
+    auth = gateway.auth
+    if auth.mode == "none" and not is_loopback(host):
+        raise UsageError(
+            "AUTH_NONE_NOT_LOCAL",
+            f"gateway.auth.mode 'none' is for the loopback only; the gateway listens on {host}.",
+            hint="Set gateway.auth.mode to 'token' or 'password' in .ploinky/config.json.",
+        )
+    if auth.mode == "password" and not auth.password_hash:
+        raise UsageError(
+            "PASSWORD_NOT_SET",
+            "gateway.auth.mode is 'password' and no password is set.",
+            hint="Set one: ploinky password",
+        )
+    if auth.mode == "oidc":
+        raise UsageError(
+            "AUTH_MODE_UNKNOWN", "gateway.auth.mode 'oidc' is not there yet.", hint="Use token or password."
+        )
+    return AuthMode(auth.mode, auth.password_hash, secure=gateway.tls is not None)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in _LOCAL_NAMES
