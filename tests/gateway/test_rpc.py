@@ -19,10 +19,10 @@ from tests.gateway.web import Web
 pytestmark = pytest.mark.bubblewrap
 
 
-def open_socket(web: Web, *, name: str = "127.0.0.1", **headers: str) -> ClientConnection:
+def open_socket(web: Web, *, name: str = "127.0.0.1", path: str = "/ws", **headers: str) -> ClientConnection:
     """A websocket to the gateway, which is called by ``name``."""
     return connect(
-        f"ws://{name}:{web.port}/ws",
+        f"ws://{name}:{web.port}{path}",
         sock=socket.create_connection((web.host, web.port), timeout=20),
         additional_headers={**web.authorization, **headers},
         open_timeout=20,

@@ -37,6 +37,8 @@ from ploinky.gateway.rpc.services import Services
 from ploinky.gateway.rpc.table import SUBJECTS, method_table
 from ploinky.gateway.runner import Runner
 from ploinky.gateway.sessions import SessionStore
+from ploinky.gateway.terminals import Terminals
+from ploinky.gateway.usage import UsageMeter
 from ploinky.gateway.web_face import WebFace
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.reconcile import Reconciler
@@ -127,6 +129,7 @@ class _Gateway:
 
     async def _serve(self, router: Router) -> None:
         async with anyio.create_task_group() as operations:
+            operations.start_soon(UsageMeter(self._ctx, self._hub).run)
             await self._serve_app(router, Runner(operations, self._hub))
             operations.cancel_scope.cancel()
 
@@ -150,6 +153,7 @@ class _Gateway:
             hub=self._hub,
             login=LoginDesk(mode, sessions, guard, verifier, audit),
             sessions=sessions,
+            terminals=Terminals(self._wiring.platform, audit),
         )
         control = Control(
             router=router,

@@ -15,6 +15,7 @@ from ploinky.gateway.rpc.dispatch import Dispatcher
 from ploinky.gateway.rpc.http import serve_rpc
 from ploinky.gateway.rpc.socket import RpcSocket
 from ploinky.gateway.sessions import SessionStore
+from ploinky.gateway.terminals import Terminals
 from ploinky.router.http import send_json
 
 
@@ -26,6 +27,7 @@ class WebFace:
     hub: EventHub
     login: LoginDesk
     sessions: SessionStore
+    terminals: Terminals
 
     def rows(self) -> Mapping[str, Row]:
         return {
@@ -38,7 +40,11 @@ class WebFace:
         }
 
     def sockets(self) -> Mapping[str, Handler]:
-        return {"/ws": self._socket}
+        return {
+            "/ws": self._socket,
+            "/ws/terminal": self.terminals.terminal,
+            "/ws/logs": self.terminals.log,
+        }
 
     async def _rpc(self, request: Request) -> None:
         await serve_rpc(self.dispatcher, request.caller, request.scope, request.receive, request.send)

@@ -11,6 +11,7 @@ from ploinky.gateway.methods.running import OperationAnswer, collect, run_operat
 from ploinky.gateway.rpc.method import Answer, Call, Method, NoParams, Params, Rate, Scope, reading
 from ploinky.manifest.refs import parse_agent_ref
 from ploinky.operations import agents as agent_operations
+from ploinky.operations.graph import dependency_graph
 from ploinky.operations.logs import gateway_log, logs
 from ploinky.operations.restart import reinstall, restart
 from ploinky.operations.start import start
@@ -121,6 +122,21 @@ class DisabledAnswer(Answer):
     purged: bool
 
 
+class Edge(Answer):
+    """``from`` needs ``to``; ``waits``: it starts after it."""
+
+    source: str = Field(alias="from")
+    to: str
+    waits: bool
+
+
+class GraphAnswer(Answer):
+    """The enabled agents and who needs whom."""
+
+    nodes: list[str]
+    edges: list[Edge]
+
+
 class LogAnswer(Answer):
     """The text, secrets removed."""
 
@@ -135,6 +151,11 @@ async def list_agents(call: Call, params: NoParams) -> JsonValue:
 async def agents_status(call: Call, params: NoParams) -> JsonValue:
     """The enabled agents with state, health, ports and runtime, and the router."""
     return await call.services.status()
+
+
+async def agents_graph(call: Call, params: NoParams) -> JsonValue:
+    """The enabled agents and what each enables: the order of start, as a graph."""
+    return await collect(dependency_graph(call.services.platform()))
 
 
 async def enable_agent(call: Call, params: EnableParams) -> JsonValue:
@@ -201,6 +222,7 @@ async def agent_logs(call: Call, params: LogParams) -> JsonObject:
 AGENT_METHODS: tuple[Method[Any], ...] = (
     reading("agents.list", NoParams, list[AgentRow], Scope.AGENTS_READ, list_agents),
     reading("agents.status", NoParams, StatusAnswer, Scope.AGENTS_READ, agents_status),
+    reading("agents.graph", NoParams, GraphAnswer, Scope.AGENTS_READ, agents_graph),
     Method("agents.enable", EnableParams, EnabledAnswer, Scope.AGENTS_MANAGE, enable_agent, _CHANGE),
     Method("agents.disable", DisableParams, DisabledAnswer, Scope.AGENTS_MANAGE, disable_agent, _CHANGE),
     Method("agents.start", ChangeParams, OperationAnswer, Scope.AGENTS_MANAGE, start_agents, _CHANGE),

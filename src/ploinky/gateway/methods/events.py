@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import anyio.to_thread
 from pydantic import Field
 
 from ploinky.base.jsontypes import JsonObject
 from ploinky.gateway.rpc.method import Answer, Call, Method, NoParams, Params, Scope, reading
+from ploinky.gateway.statistics import call_statistics
 
 
 class OperationRow(Answer):
@@ -55,6 +58,49 @@ class AuditRow(Answer):
     ms: float = 0.0
 
 
+class StatisticsParams(Params):
+    """``hours``: how far back; ``spans``: in how many parts."""
+
+    hours: Annotated[int, Field(ge=1, le=24 * 31)] = 24
+    spans: Annotated[int, Field(ge=1, le=200)] = 24
+
+
+class CallSum(Answer):
+    """Tool calls and how long they took; the half took at most ``p50Ms``."""
+
+    calls: int
+    errors: int
+    p50_ms: float
+    p95_ms: float
+
+
+class SpanRow(CallSum):
+    """One part of the time, which began ``at``."""
+
+    at: str
+
+
+class AgentSum(CallSum):
+    """One agent's calls."""
+
+    agent: str
+
+
+class StatisticsAnswer(Answer):
+    """Sums by time, the oldest first, and by agent."""
+
+    spans: list[SpanRow]
+    agents: list[AgentSum]
+
+
+async def call_sums(call: Call, params: StatisticsParams) -> JsonObject:
+    """Tool calls in sums, by time and by agent, as the audit log has them."""
+    records = call.services.audit.newest_first()
+    return await anyio.to_thread.run_sync(
+        lambda: call_statistics(records, now=datetime.now(UTC), hours=params.hours, spans=params.spans)
+    )
+
+
 async def list_operations(call: Call, params: NoParams) -> list[JsonObject]:
     """Operations that run and the last that ended."""
     return [operation.facts() for operation in call.services.runner.operations()]
@@ -94,5 +140,6 @@ def _fits(facts: JsonObject, params: AuditParams) -> bool:
 EVENT_METHODS: tuple[Method[Any], ...] = (
     reading("operations.list", NoParams, list[OperationRow], Scope.AGENTS_READ, list_operations),
     Method("operations.cancel", OperationParams, Cancelled, Scope.AGENTS_MANAGE, cancel_operation),
+    reading("calls.statistics", StatisticsParams, StatisticsAnswer, Scope.AGENTS_READ, call_sums),
     reading("audit.list", AuditParams, list[AuditRow], Scope.ADMIN, list_audit),
 )
