@@ -136,9 +136,16 @@ COMMANDS = (
     Entry("vars", "List the names of stored values.", "values:vars_", VALUES),
     Entry(
         "secrets",
-        "List the names of secrets and their sources.",
+        "List, move, encrypt and rotate secrets.",
         section=VALUES,
-        children=(Entry("list", "List the names of secrets and their sources.", "values:secrets_list"),),
+        children=(
+            Entry("list", "List the names of secrets and their sources.", "secrets:secrets_list"),
+            Entry("import", "Keep every value of a .env file.", "secrets:secrets_import"),
+            Entry("export", "Write the kept values in clear to a file.", "secrets:secrets_export"),
+            Entry("encrypt", "Encrypt .ploinky/.secrets on the disk.", "secrets:secrets_encrypt"),
+            Entry("decrypt", "Put .ploinky/.secrets back in clear.", "secrets:secrets_decrypt"),
+            Entry("rotate", "Change a secret and restart its users.", "secrets:secrets_rotate"),
+        ),
     ),
     Entry("tools", "List the tools that agents offer.", "tools:tools", TOOLS),
     Entry("call", "Call a tool of an agent.", "tools:call", TOOLS),

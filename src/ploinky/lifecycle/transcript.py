@@ -60,7 +60,8 @@ class Transcript:
         text = line.text + line.decoder.decode(data)
         whole, newline, rest = text.rpartition("\n")
         if len(rest) > _LONGEST_LINE:
-            whole, newline, rest = text, "\n", ""
+            end = self._redactor.settled(text) or len(text)
+            whole, newline, rest = text[:end], "\n", text[end:]
         line.text = rest
         if newline:
             await self._say(stream, whole + newline)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+import anyio.to_thread
 from pydantic import TypeAdapter
 
 from ploinky.base.errors import NotFoundError
+from ploinky.base.redaction import StreamRedactor
+from ploinky.lifecycle.environment import agent_redactor
 from ploinky.lifecycle.planner import sandbox_name
 from ploinky.manifest.values import AgentRef
 from ploinky.operations.endpoint import gateway_log as gateway_log_file
@@ -26,6 +29,8 @@ async def logs(
 ) -> AsyncIterator[Event]:
     """What the agent printed: the last ``tail`` lines, from ``since`` on, and with ``follow`` what comes.
 
+    Its secrets are taken out, also where one comes in two pieces.
+
     Raises:
         NotFoundError: ``AGENT_NOT_ENABLED``; ``NO_LOGS`` if it never ran.
     """
@@ -38,9 +43,13 @@ async def logs(
                 f"Agent '{entry.key}' has no logs: it never ran, or its sandbox was removed.",
                 hint=f"Start it: ploinky start {entry.key}",
             )
+        redactor = StreamRedactor(await anyio.to_thread.run_sync(agent_redactor, ctx, entry.key))
         chunks = ctx.runtime.logs(name, follow=follow, tail=tail, since=since)
         async for text in _texts(chunks):
-            yield Output(text=text)
+            if clean := redactor.feed(text):
+                yield Output(text=clean)
+        if clean := redactor.end():
+            yield Output(text=clean)
     yield Result()
 
 

@@ -40,7 +40,7 @@ async def restart(platform: Platform, agent: AgentRef | None) -> AsyncIterator[E
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
             yield event
-    await _refresh_gateway(platform)
+    await refresh_gateway(platform)
     yield Result(value={"agents": keys})
 
 
@@ -53,11 +53,11 @@ async def reinstall(platform: Platform, agent: AgentRef) -> AsyncIterator[Event]
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust, recreate=True)):
             yield event
-    await _refresh_gateway(platform)
+    await refresh_gateway(platform)
     yield Result(value={"agents": keys})
 
 
-async def _refresh_gateway(platform: Platform) -> None:
+async def refresh_gateway(platform: Platform) -> None:
     """Let a running gateway see what changed; one that stands on old settings is launched anew."""
     if find_endpoint(platform.layout) is None:
         return

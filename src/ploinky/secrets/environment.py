@@ -16,6 +16,7 @@ from ploinky.base.redaction import Redactor
 from ploinky.manifest.env import looks_like_key, wildcard_covers, wildcard_matches
 from ploinky.manifest.values import EffectiveConfig, EnvEntry
 from ploinky.secrets.sources import FILE_KINDS, REMOTE_KINDS, Found, SecretSources, SourceKind
+from ploinky.secrets.tokens import TOKEN_SHAPES
 
 SECRETS_SOURCE = "PLOINKY_SECRETS_SOURCE"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -30,7 +31,8 @@ _SHORTEST_LINE = 12
 class ResolvedEnvironment:
     """What an agent is given. ``secret_names`` are those of ``values`` that must never be shown.
 
-    ``origins`` tells per name who gave the value; ``left_out`` what wildcards did not pass on.
+    ``origins`` tells per name who gave the value; ``left_out`` what wildcards did not pass on; ``used`` are
+    all names that the values came by, aliases included.
     """
 
     values: Mapping[str, str]
@@ -38,12 +40,13 @@ class ResolvedEnvironment:
     origins: Mapping[str, str]
     left_out: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    used: frozenset[str] = frozenset()
 
     def redactor(self) -> Redactor:
         """Masks every secret of this environment; secrets of several lines also line by line."""
         secrets = [self.values[name] for name in self.secret_names]
         lines = [line for value in secrets for line in value.splitlines() if len(line) >= _SHORTEST_LINE]
-        return Redactor([*secrets, *lines])
+        return Redactor([*secrets, *lines], TOKEN_SHAPES)
 
     @property
     def public_values(self) -> dict[str, str]:
@@ -201,8 +204,12 @@ def _finished(sources: SecretSources, builtins: Mapping[str, str], state: _Resol
     left_out = tuple(sorted(state.left_out))
     if left_out:
         state.notices.append(f"Wildcards left out {_listed(left_out)}; list them by name to pass them on.")
+    own = {SourceKind.LITERAL, SourceKind.DEFAULT}
+    used = frozenset(
+        name for found in state.found.values() if found.source not in own for name in found.chain
+    )
     return ResolvedEnvironment(
-        values, frozenset(secret & values.keys()), origins, left_out, tuple(state.notices)
+        values, frozenset(secret & values.keys()), origins, left_out, tuple(state.notices), used
     )
 
 

@@ -27,6 +27,8 @@ from ploinky.workspace.layout import Layout
 OWNER_PREFIX = "plo1."
 AGENT_PREFIX = "pla1."
 CLOCK_SKEW_S = 30.0
+TOKEN_SHAPES = (r"pla1\.[\w-]+\.[\w-]{43}", r"plo1\.[\w-]{43}")
+"""How both kinds of token look: those that are not known by value are redacted by this."""
 _LONGEST = 1024
 _KEY_BYTES = 32
 _CONTEXT = b"ploinky agent token v1\0"

@@ -1,14 +1,15 @@
-"""``var``, ``vars`` and ``secrets``."""
+"""``var`` and ``vars``."""
 
 from __future__ import annotations
 
 import functools
+import sys
 
 import click
 
-from ploinky.base.errors import UsageError
+from ploinky.base.errors import NeedsApprovalError, UsageError
 from ploinky.base.jsontypes import JsonValue
-from ploinky.cli.console import Cell, Console, Tone
+from ploinky.cli.console import Console
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.hidden import read_hidden
 from ploinky.cli.run import perform
@@ -41,20 +42,30 @@ def var(invocation: Invocation, name: str, value: str | None, unset: bool) -> No
     perform(invocation, functools.partial(set_value, name=name, value=given), make_workspace=True)
 
 
-@command("vars", "ploinky vars", "ploinky vars --json")
-def vars_(invocation: Invocation) -> None:
+@command("vars", "ploinky vars", "ploinky vars --show")
+@click.option("--show", is_flag=True, help="Show the values too, after asking.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def vars_(invocation: Invocation, show: bool, yes: bool) -> None:
     """List the names of stored values."""
+    from ploinky.operations.secret_files import reveal_secrets
     from ploinky.operations.values import list_values
 
-    perform(invocation, list_values, show=_show_values)
+    if not show:
+        perform(invocation, list_values, show=_show_values)
+        return
+    require_yes(yes, "Show every value in clear?", hint="If nobody looks on: ploinky vars --show --yes")
+    perform(invocation, functools.partial(reveal_secrets, event="secrets_shown"), show=show_lines)
 
 
-@command("list", "ploinky secrets list", "ploinky --profile prod secrets list")
-def secrets_list(invocation: Invocation) -> None:
-    """List the names of secrets and their sources."""
-    from ploinky.operations.values import list_secrets
+def require_yes(yes: bool, question: str, *, hint: str) -> None:
+    """Go on only if a person says so; without a terminal nobody can.
 
-    perform(invocation, list_secrets, show=_show_secrets)
+    Raises:
+        NeedsApprovalError: ``NOT_CONFIRMED``.
+    """
+    if yes or (sys.stdin.isatty() and click.confirm(question, err=True)):
+        return
+    raise NeedsApprovalError("NOT_CONFIRMED", "This was not confirmed.", hint=hint)
 
 
 def _show_values(console: Console, value: JsonValue) -> None:
@@ -66,17 +77,8 @@ def _show_values(console: Console, value: JsonValue) -> None:
         console.line(f"{row['name']} → {row['alias']}" if row["alias"] else str(row["name"]))
 
 
-def _show_secrets(console: Console, value: JsonValue) -> None:
-    assert isinstance(value, list)
-    if not value:
-        console.line("No secret is stored or asked for.")
-        return
-    console.table(("Secret", "Found", "Source", "Used by"), [_secret_row(row) for row in value])
-
-
-def _secret_row(row: JsonValue) -> list[str | Cell]:
-    assert isinstance(row, dict)
-    agents = row["agents"]
-    assert isinstance(agents, list)
-    found = Cell("✓", Tone.GOOD) if row["found"] else Cell("✗", Tone.BAD if row["required"] else Tone.DIM)
-    return [str(row["name"]), found, str(row["source"] or "-"), ", ".join(map(str, agents)) or "-"]
+def show_lines(console: Console, value: JsonValue) -> None:
+    """Assignments as they were written."""
+    assert isinstance(value, dict)
+    for line in value.values():
+        console.line(str(line).removesuffix("\n"))
