@@ -24,6 +24,7 @@ FLOORS = {
     "lifecycle": 4,
     "router": 4,
     "skills": 4,
+    "assistants": 5,
     "operations": 6,
     "gateway": 7,
     "app": 8,

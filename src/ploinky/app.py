@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -20,6 +21,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.redaction import RedactingFilter, Redactor
 from ploinky.channel.binary import launcher_folder
 from ploinky.lifecycle.context import LifecycleContext, RouterAddress
+from ploinky.manifest.env import looks_like_key
 from ploinky.operations.gateway_control import bind_host
 from ploinky.operations.platform import Platform
 from ploinky.operations.remembered_engine import engine_to_use, remember_engine
@@ -35,6 +37,11 @@ from ploinky.workspace.profiles import active_profile
 from ploinky.workspace.registry import Registry
 from ploinky.workspace.settings import Settings, load_settings
 from ploinky.workspace.structure import init_workspace
+
+if TYPE_CHECKING:
+    from ploinky.assistants.household import Household
+    from ploinky.assistants.toolkit import AgentTools
+    from ploinky.providers.config import ModelConfig
 
 _log = logging.getLogger(__name__)
 ENGINE_VARIABLE = "PLOINKY_RUNTIME"
@@ -97,7 +104,8 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
         remember_engine(ctx.layout, ctx.runtime.kind)
         verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
         fresh = functools.partial(_platform_in_gateway, choices)
-        wiring = GatewayWiring(verifier, fresh, functools.partial(_login_proof, ctx))
+        household = functools.partial(make_household, platform)
+        wiring = GatewayWiring(verifier, fresh, functools.partial(_login_proof, ctx), household)
         try:
             await run_gateway(ctx, wiring, Listen(bind_host(platform), port))
         except PloinkyError:
@@ -116,6 +124,38 @@ def _login_proof(ctx: LifecycleContext) -> str:
     """What a browser's login stands on: it ends when the owner's token or the password changes."""
     auth = ctx.settings.gateway.auth
     return f"{auth.mode} {auth.password_hash} {OwnerToken(ctx.layout).read()}"
+
+
+def make_household(platform: Platform, agents: AgentTools) -> Household:
+    """The assistants of the workspace, over the tools of ``agents``; nothing is opened before it runs."""
+    from ploinky.assistants.household import Household
+    from ploinky.assistants.scrubbing import Scrubber
+    from ploinky.assistants.services import AssistantServices, NoSkills
+    from ploinky.assistants.tools.web import PUBLIC
+    from ploinky.providers.credentials import Keyring
+    from ploinky.providers.models import Models
+    from ploinky.providers.registry import ProviderContext, ProviderRegistry
+
+    registry = ProviderRegistry.installed()
+
+    def make_models(assistant: str, entries: Mapping[str, ModelConfig]) -> Models:
+        keys = Keyring(platform.secrets.credentials, platform.environ, assistant)
+        folder = platform.layout.root
+        return Models(entries, registry, ProviderContext("", keys, platform.environ, folder))
+
+    scrubber = Scrubber(functools.partial(_known_secrets, platform))
+    services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, NoSkills())
+    return Household(services)
+
+
+def _known_secrets(platform: Platform) -> list[str]:
+    """Every secret value that this process can know of: kept ones, credentials, keys of its environment."""
+    sources = platform.secrets.sources(platform.profile.name)
+    kept = [found.value for name in platform.secrets.kept.names() if (found := sources.find(name))]
+    credentials = platform.secrets.credentials
+    sealed = [value for scope in credentials.scopes() for value in credentials.get_all(scope).values()]
+    keys = [value for name, value in platform.environ.items() if looks_like_key(name)]
+    return [*kept, *sealed, *keys, OwnerToken(platform.layout).ensure()]
 
 
 def owner_token(platform: Platform, *, rotate: bool = False) -> str:

@@ -17,11 +17,15 @@ from dataclasses import dataclass
 import anyio
 import anyio.abc
 
+from ploinky.assistants.household import Household
+from ploinky.assistants.toolkit import AgentTools
 from ploinky.base.errors import DeadlineError, PloinkyError, UsageError
 from ploinky.base.files import FileLock
 from ploinky.base.jsontypes import JsonValue
 from ploinky.base.process_id import ProcessId
 from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, serve
+from ploinky.gateway.assistant_agents import RouterTools
+from ploinky.gateway.assistant_feed import feed_hub
 from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.auth_mode import auth_mode
 from ploinky.gateway.broadcast import Broadcast
@@ -74,12 +78,14 @@ class GatewayRestart(PloinkyError):  # noqa: N818 (an order, raised so that the 
 
 @dataclass(frozen=True)
 class GatewayWiring:
-    """What the composition root gives beside the lifecycle: who knows tokens, a maker of platforms, and the
-    text that logins of browsers stand on (when it changes, they end)."""
+    """What the composition root gives beside the lifecycle: who knows tokens, a maker of platforms, the text
+    that logins of browsers stand on (when it changes, they end), and a maker of the household of assistants
+    over the agents' tools."""
 
     verifier: TokenVerifier
     platform: Callable[[], Platform]
     proof: Callable[[], str]
+    household: Callable[[AgentTools], Household]
 
 
 async def run_gateway(ctx: LifecycleContext, wiring: GatewayWiring, listen: Listen) -> None:
@@ -106,6 +112,8 @@ class _Gateway:
         self._feed = RouteFeed(ctx)
         self._broadcast = Broadcast()
         self._hub = EventHub()
+        self._tools = RouterTools()
+        self._household = wiring.household(self._tools)
         self.restarting = False
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
@@ -128,8 +136,11 @@ class _Gateway:
             tasks.cancel_scope.cancel()
 
     async def _serve(self, router: Router) -> None:
+        self._tools.bind(router.inside())
         async with anyio.create_task_group() as operations:
             operations.start_soon(UsageMeter(self._ctx, self._hub).run)
+            await operations.start(self._household.run)
+            operations.start_soon(feed_hub, self._household, self._hub)
             await self._serve_app(router, Runner(operations, self._hub))
             operations.cancel_scope.cancel()
 
@@ -184,6 +195,7 @@ class _Gateway:
             audit=AuditLog(layout),
             restart=self._restart,
             settings_at_start=self._ctx.settings,
+            household=self._household,
         )
 
     async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:

@@ -25,6 +25,7 @@ from ploinky.mcp.messages import (
 from ploinky.router.callers import Caller
 from ploinky.router.exchange import Exchange
 from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
+from ploinky.router.inside import InsideTools
 from ploinky.router.naming import Naming
 from ploinky.router.policy import EnabledOnly, Policy
 from ploinky.router.programs import ProgramAgent
@@ -96,6 +97,10 @@ class Router:
             allowed = b"POST" if version not in SESSION_VERSIONS else b"GET, POST, DELETE"
             raise HttpError(405, "Method Not Allowed", [(b"allow", allowed)])
         await handler(exchange)
+
+    def inside(self) -> InsideTools:
+        """The agents' tools for callers within this process."""
+        return InsideTools(self._service)
 
     def problems(self) -> dict[str, str]:
         """What is wrong with agents' configurations, by route key."""

@@ -8,7 +8,7 @@ method to the agent that it names: a row in ``_NAMED``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -125,6 +125,10 @@ class Service:
 
     def capabilities(self, view: View) -> JsonObject:
         return self._catalogue.capabilities(view)
+
+    def listed_tools(self, view: View) -> Iterator[tuple[str, Target, JsonObject]]:
+        """The tools in view that can be called now: public name, target, the agent's own description."""
+        return self._catalogue.tools(view)
 
     def overview(self) -> list[JsonValue]:
         """The tools of all agents that can run them: public name, agent, the tool's own name, description."""

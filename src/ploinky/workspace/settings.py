@@ -145,6 +145,7 @@ class Settings(_Section):
     workspaces: JsonValue = None
     tools: JsonValue = None
     skills: JsonValue = None
+    turn: JsonValue = None
     schema_url: str | None = Field(default=None, alias="$schema")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from ploinky.assistants.household import Household
 from ploinky.base.jsontypes import JsonValue
 from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.hub import EventHub
@@ -20,7 +21,7 @@ class Services:
 
     ``status`` is what the gateway knows of the agents, ``tools`` a client of this very gateway as its owner.
     ``restart`` ends this process so that its supervisor starts the next one; ``settings_at_start`` are those
-    that it listens and routes by.
+    that it listens and routes by. ``household``: the assistants.
     """
 
     platform: Callable[[], Platform]
@@ -31,3 +32,4 @@ class Services:
     audit: AuditLog
     restart: Callable[[], Awaitable[None]]
     settings_at_start: Settings
+    household: Household

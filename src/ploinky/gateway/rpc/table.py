@@ -7,11 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from ploinky.gateway.methods.agents import AGENT_METHODS
+from ploinky.gateway.methods.approvals import APPROVAL_METHODS
 from ploinky.gateway.methods.config import CONFIG_METHODS
 from ploinky.gateway.methods.environment import ENVIRONMENT_METHODS
 from ploinky.gateway.methods.events import EVENT_METHODS
 from ploinky.gateway.methods.gateway import GATEWAY_METHODS
+from ploinky.gateway.methods.knowledge import KNOWLEDGE_METHODS
 from ploinky.gateway.methods.repos import REPO_METHODS
+from ploinky.gateway.methods.runs import RUN_METHODS
 from ploinky.gateway.methods.tools import TOOL_METHODS
 from ploinky.gateway.rpc.discover import DISCOVER_METHODS
 from ploinky.gateway.rpc.method import Method
@@ -22,6 +25,9 @@ SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Profiles and values", ENVIRONMENT_METHODS),
     ("Repositories", REPO_METHODS),
     ("Settings", CONFIG_METHODS),
+    ("Runs and threads", RUN_METHODS),
+    ("Substrate and memory", KNOWLEDGE_METHODS),
+    ("Approvals and incidents", APPROVAL_METHODS),
     ("Gateway", GATEWAY_METHODS),
     ("Operations and activity", EVENT_METHODS),
     ("The table itself", DISCOVER_METHODS),

@@ -1,0 +1,39 @@
+"""Which built-in tools an assistant gets, each made of exactly the parts of it that the tool may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ploinky.assistants.assistant import Assistant
+from ploinky.assistants.journal import EventKind
+from ploinky.assistants.services import AssistantServices
+from ploinky.assistants.toolkit import ToolUse
+from ploinky.assistants.tools.files import make_file_tools
+from ploinky.assistants.tools.memory import make_memory_tools
+from ploinky.assistants.tools.others import AskOther, make_ask_tool, make_credential_tool
+from ploinky.assistants.tools.web import make_web_tools
+from ploinky.base.jsontypes import JsonObject
+
+
+def equip(
+    assistant: Assistant,
+    services: AssistantServices,
+    names: Callable[[], Sequence[str]],
+    ask: AskOther,
+) -> None:
+    """Give ``assistant`` its tools."""
+
+    async def request_credential(arguments: JsonObject, use: ToolUse) -> None:
+        session, run_id = use.run.session.id, use.run.id
+        await assistant.journal.append(session, EventKind.CREDENTIAL_NEEDED, arguments, run_id=run_id)
+
+    assistant.equip(
+        [
+            *make_memory_tools(assistant.memory),
+            *make_file_tools(assistant.reach),
+            *make_web_tools(services.fetching),
+            make_ask_tool(assistant.id, names, ask),
+            make_credential_tool(request_credential),
+            *services.skills.tools(assistant.id),
+        ]
+    )

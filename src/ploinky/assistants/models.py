@@ -1,0 +1,65 @@
+"""The model of one assistant: which provider serves it, and how much it can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from ploinky.assistants.settings import ContextSettings
+from ploinky.base.errors import PloinkyError
+from ploinky.providers.config import ModelConfig
+from ploinky.providers.models import Models
+from ploinky.providers.protocol import ModelInfo, Provider
+
+_INFO_TIMEOUT_S = 10.0
+MakeModels = Callable[[str], Models]
+"""The configured models for the assistant of an id, with its own keyring."""
+
+
+class AssistantModel:
+    """The model ``model_id`` of ``models``. What its provider says of it is asked once."""
+
+    def __init__(self, models: Models, model_id: str) -> None:
+        self._models = models
+        self.model_id = model_id
+        self._info: ModelInfo | None = None
+
+    @property
+    def entry(self) -> ModelConfig:
+        return self._models.require_entry(self.model_id)
+
+    def provider(self) -> Provider:
+        """Raises PloinkyError, as ``Models.provider``."""
+        return self._models.provider(self.model_id)
+
+    async def context_tokens(self, settings: ContextSettings) -> tuple[int, str]:
+        """How many tokens a request may have, and who says so."""
+        if settings.max_context_tokens is not None:
+            return settings.max_context_tokens, "context.maxContextTokens"
+        if self.entry.max_context_tokens is not None:
+            return self.entry.max_context_tokens, f"models.{self.model_id}.maxContextTokens"
+        info = await self.info()
+        if info.context_tokens is not None:
+            return info.context_tokens, "the provider"
+        return settings.assumed_tokens, "context.assumedTokens (the provider does not say)"
+
+    async def offers_tools(self) -> bool:
+        """Whether tools may be offered; unless somebody says no, they may."""
+        if self.entry.supports_tools is not None:
+            return self.entry.supports_tools
+        return (await self.info()).tools is not False
+
+    async def info(self) -> ModelInfo:
+        """What the provider knows of the model; an empty answer, not kept, if it cannot be asked now."""
+        if self._info is None:
+            name = self.entry.ollama_model_name or self.entry.openai_model_id or self.entry.model or ""
+            try:
+                with anyio.fail_after(_INFO_TIMEOUT_S):
+                    self._info = await self.provider().model_info(name)
+            except (PloinkyError, TimeoutError):
+                return ModelInfo(name)
+        return self._info
+
+    async def aclose(self) -> None:
+        await self._models.aclose()

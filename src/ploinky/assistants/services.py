@@ -1,0 +1,51 @@
+"""What the composition root gives to all assistants; none of it belongs to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ploinky.assistants.scrubbing import Scrubber
+from ploinky.assistants.toolkit import AgentTools, BuiltinTool
+from ploinky.base.outbound import OutboundPolicy
+from ploinky.providers.config import ModelConfig
+from ploinky.providers.models import Models
+from ploinky.workspace.layout import Layout
+
+MakeModels = Callable[[str, Mapping[str, ModelConfig]], Models]
+"""The configured models for the assistant of an id, with a keyring that holds its keys only."""
+
+
+class SkillShelf(Protocol):
+    """The skills of assistants, by their ids."""
+
+    def catalogue(self, assistant: str) -> Sequence[tuple[str, str]]:
+        """Name and description of every skill that the assistant may use now."""
+        ...
+
+    def tools(self, assistant: str) -> Sequence[BuiltinTool]:
+        """The tools by which it uses them (and ``exec``); made once per assistant."""
+        ...
+
+
+class NoSkills:
+    """No skills at all."""
+
+    def catalogue(self, assistant: str) -> Sequence[tuple[str, str]]:
+        return ()
+
+    def tools(self, assistant: str) -> Sequence[BuiltinTool]:
+        return ()
+
+
+@dataclass(frozen=True)
+class AssistantServices:
+    """``fetching`` is what ``web_fetch`` may reach."""
+
+    layout: Layout
+    agents: AgentTools
+    make_models: MakeModels
+    scrubber: Scrubber
+    fetching: OutboundPolicy
+    skills: SkillShelf

@@ -1,0 +1,41 @@
+"""Fifth stage: what the model said becomes a message of the thread, byte for byte as it was streamed."""
+
+from __future__ import annotations
+
+from ploinky.assistants.messages import NewMessage, Role
+from ploinky.assistants.runs import interrupted_result
+from ploinky.assistants.turn.state import TurnState
+from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.providers.folding import TurnFold
+from ploinky.providers.protocol import ToolCall
+
+
+async def keep(state: TurnState, fold: TurnFold) -> None:
+    """Append the message, with the calls it asks for."""
+    assert state.partial is not None
+    message = fold.message
+    data: JsonObject = {}
+    if message.tool_calls:
+        data["toolCalls"] = [_call(call, state) for call in message.tool_calls]
+    new = NewMessage(Role.ASSISTANT, message.text, state.partial[0], state.run.id, data)
+    if message.text or message.tool_calls:
+        state.thread += await state.parts.threads.append(state.session, [new])
+    state.partial = None
+
+
+async def keep_partial(state: TurnState, status: str) -> None:
+    """Keep what came out of a call that did not end, and give every open call a result that says so."""
+    if state.partial is not None and state.partial[1]:
+        message_id, text = state.partial
+        new = NewMessage(Role.ASSISTANT, text, message_id, state.run.id, {"status": status})
+        state.thread += await state.parts.threads.append(state.session, [new])
+    state.partial = None
+    missing = [interrupted_result(state.run.id, call.id, call.name) for call in state.open_calls()]
+    state.thread += await state.parts.threads.append(state.session, missing)
+
+
+def _call(call: ToolCall, state: TurnState) -> JsonValue:
+    kept: JsonObject = {"id": call.id, "name": call.name, "arguments": call.arguments}
+    if call.malformed is not None:
+        kept["malformed"] = state.parts.scrub(call.malformed)
+    return kept
