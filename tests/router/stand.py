@@ -24,6 +24,7 @@ from ploinky.channel.binary import launcher_folder
 from ploinky.gateway.app import LOOPBACK_HOSTS, GatewayParts, Listen, create_app, serve
 from ploinky.gateway.control import Control
 from ploinky.gateway.guard import Guard
+from ploinky.gateway.server import ClosableApp
 from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.router.gateway_client import GatewayAddress, GatewayClient
 from ploinky.router.router import Router, RouterSettings, open_router
@@ -137,6 +138,7 @@ class Stand:
         self.stop = anyio.Event()
         self.stopped = anyio.Event()
         self.settings = RouterSettings(config_poll_s=0.05)
+        self.wrap: Callable[[ClosableApp], ClosableApp] = lambda app: app
 
     def url(self, agent: str | None = None) -> str:
         path = "/mcp" if agent is None else f"/mcps/{agent}/mcp"
@@ -164,7 +166,7 @@ class Stand:
         """Serve until ``stop``; may be called again on the same port."""
         async with open_router(self.table, self.settings) as router, anyio.create_task_group() as tasks:
             self.router = router
-            app = create_app(self._parts(router))
+            app = self.wrap(create_app(self._parts(router)))
             listen = Listen(port=self.port)
             run = functools.partial(serve, app, listen, stop=self.stop, grace_s=1.0)
             self.port = await tasks.start(run)
@@ -201,8 +203,13 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def open_stand(*keys: str, settings: RouterSettings | None = None) -> AsyncIterator[Stand]:
-    """A stand with one running agent per key, without tools yet."""
+async def open_stand(
+    *keys: str,
+    settings: RouterSettings | None = None,
+    wrap: Callable[[ClosableApp], ClosableApp] | None = None,
+) -> AsyncIterator[Stand]:
+    """A stand with one running agent per key, without tools yet; ``wrap`` puts something before the
+    application."""
     with tempfile.TemporaryDirectory(prefix="ploinky-stand-", dir="/tmp") as name:
         root = Path(name)
         agents = {}
@@ -211,6 +218,8 @@ async def open_stand(*keys: str, settings: RouterSettings | None = None) -> Asyn
             folder.mkdir()
             agents[key] = Agent(key, folder, root / f"{key}.sock")
         stand = Stand(root, agents)
+        if wrap is not None:
+            stand.wrap = wrap
         if settings is not None:
             stand.settings = replace(settings, config_poll_s=0.05)
         async with anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as stack:
