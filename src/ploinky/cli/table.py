@@ -83,11 +83,12 @@ COMMANDS = (
     ),
     Entry(
         "manifest",
-        "Check manifests.",
+        "Check and rewrite manifests.",
         section=AGENTS,
         children=(
             Entry("validate", "Check a manifest and show every fault in it.", "manifest:validate"),
             Entry("schema", "Print the JSON Schema of manifests, for editors.", "manifest:schema"),
+            Entry("migrate", "Rewrite the old form of a manifest to profiles.", "manifest:migrate"),
         ),
     ),
     Entry("start", "Start an agent with what it needs, or all, and the gateway.", "life:start", LIFE),
@@ -130,6 +131,7 @@ COMMANDS = (
             Entry("show", "Show the active profile and what it gives agents.", "profile:show"),
             Entry("list", "List the profiles and whether their secrets are there.", "profile:list_"),
             Entry("validate", "Check everything that a profile needs.", "profile:validate"),
+            Entry("new", "Add a profile to an agent's manifest.", "profile:new"),
         ),
     ),
     Entry("var", "Set or unset a value in the workspace's secrets.", "values:var", VALUES),

@@ -27,7 +27,7 @@ async def validate_manifest(
     Raises:
         NotFoundError: ``MANIFEST_NOT_FOUND``, ``AGENT_NOT_FOUND``.
     """
-    path = _find(platform, target, start_dir)
+    path = find_manifest(platform, target, start_dir)
     data = read_bytes(path)
     if data is None:
         raise NotFoundError("MANIFEST_NOT_FOUND", f"There is no {path}.")
@@ -60,7 +60,12 @@ async def validate_manifest(
     )
 
 
-def _find(platform: Platform | None, target: str, start_dir: Path) -> Path:
+def find_manifest(platform: Platform | None, target: str, start_dir: Path) -> Path:
+    """The manifest that a word means: a file, a folder that holds one, or an agent's name.
+
+    Raises:
+        NotFoundError: ``MANIFEST_NOT_FOUND``, ``AGENT_NOT_FOUND``.
+    """
     path = start_dir / target
     if path.is_dir() and (path / _NAME).exists():
         return path / _NAME

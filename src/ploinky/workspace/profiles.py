@@ -44,13 +44,13 @@ def active_profile(layout: Layout, environ: Mapping[str, str], flag: str | None 
         UsageError: ``BAD_PROFILE_NAME``, naming where the bad name stands.
     """
     if flag is not None:
-        return ActiveProfile(_require(flag, "--profile"), ProfileOrigin.FLAG)
+        return ActiveProfile(require_profile_name(flag, "--profile"), ProfileOrigin.FLAG)
     if environ.get(ENVIRONMENT_VARIABLE):
-        name = _require(environ[ENVIRONMENT_VARIABLE], ENVIRONMENT_VARIABLE)
+        name = require_profile_name(environ[ENVIRONMENT_VARIABLE], ENVIRONMENT_VARIABLE)
         return ActiveProfile(name, ProfileOrigin.ENVIRONMENT)
     stored = (read_text(layout.profile_file) or "").strip()
     if stored:
-        return ActiveProfile(_require(stored, str(layout.profile_file)), ProfileOrigin.FILE)
+        return ActiveProfile(require_profile_name(stored, str(layout.profile_file)), ProfileOrigin.FILE)
     return ActiveProfile(None, ProfileOrigin.MANIFEST)
 
 
@@ -60,7 +60,7 @@ def set_active_profile(layout: Layout, name: str) -> None:
     Raises:
         UsageError: ``BAD_PROFILE_NAME``.
     """
-    _require(name, "profile")
+    require_profile_name(name, "profile")
     with FileLock(layout.lock("profile")):
         write_atomic(layout.profile_file, f"{name}\n".encode())
 
@@ -70,7 +70,12 @@ def is_profile_name(name: str) -> bool:
     return _PROFILE_NAME.match(name) is not None
 
 
-def _require(name: str, where: str) -> str:
+def require_profile_name(name: str, where: str) -> str:
+    """Return ``name`` if it may name a profile; ``where`` it stands, for the error.
+
+    Raises:
+        UsageError: ``BAD_PROFILE_NAME``.
+    """
     if not is_profile_name(name):
         raise UsageError(
             "BAD_PROFILE_NAME",

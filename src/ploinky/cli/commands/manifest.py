@@ -1,4 +1,4 @@
-"""``manifest validate`` and ``manifest schema``."""
+"""``manifest validate``, ``schema`` and ``migrate``."""
 
 from __future__ import annotations
 
@@ -42,6 +42,43 @@ def schema(invocation: Invocation) -> None:
     from ploinky.manifest.model import manifest_schema
 
     invocation.console.json(manifest_schema())
+
+
+@command(
+    "migrate", "ploinky manifest migrate demo --dry-run", "ploinky manifest migrate path/to/manifest.json"
+)
+@click.argument("target", shell_complete=complete_any_agent)
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+def migrate(invocation: Invocation, target: str, dry_run: bool) -> None:
+    """Rewrite the old form of a manifest to profiles.
+
+    Hooks, env and ports of the top level move into profiles.default. Everything else stays as it is written,
+    and under every profile the manifest means what it meant.
+    """
+    from ploinky.operations.manifest_edit import migrate_manifest
+
+    perform_without_workspace(
+        invocation,
+        lambda platform: migrate_manifest(
+            platform, target, start_dir=invocation.start_dir, write=not dry_run
+        ),
+        show=_show_migration,
+    )
+
+
+def _show_migration(console: Console, value: JsonValue) -> None:
+    assert isinstance(value, dict)
+    moved, diff = value["moved"], value["diff"]
+    assert isinstance(moved, list)
+    assert isinstance(diff, list)
+    if not moved:
+        console.line(f"{value['source']}: there is nothing to migrate")
+        return
+    tones = {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.DIM}
+    for line in diff:
+        console.line(str(line), tones.get(str(line)[:1]))
+    word = "moved" if value["written"] else "would move"
+    console.line(f"{value['source']}: {word} {', '.join(map(str, moved))} into profiles.default")
 
 
 def _show_validation(console: Console, value: JsonValue) -> None:

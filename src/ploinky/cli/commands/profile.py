@@ -1,4 +1,4 @@
-"""``profile``: choose, show, list and validate profiles."""
+"""``profile``: choose, show, list, validate and add profiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from ploinky.base.errors import EXIT_FAILED
 from ploinky.base.jsontypes import JsonObject, JsonValue
-from ploinky.cli.candidates import complete_profile
+from ploinky.cli.candidates import complete_any_agent, complete_profile
 from ploinky.cli.console import Cell, Console, Tone
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import perform
@@ -61,6 +61,30 @@ def validate(invocation: Invocation, name: str) -> None:
     value = perform(invocation, functools.partial(validate_profile, name=name), show=_show_validation)
     if _object(value)["errors"]:
         click.get_current_context().exit(EXIT_FAILED)
+
+
+@command(
+    "new",
+    "ploinky profile new prod",
+    "ploinky profile new staging --extends prod --agent demo",
+    "ploinky profile new nightly --template ci",
+)
+@click.argument("name")
+@click.option("--template", metavar="NAME", help="Start as dev, qa, ci, prod or empty.")
+@click.option("--extends", metavar="PROFILE", help="Lay it over this profile.")
+@click.option("--agent", metavar="AGENT", shell_complete=complete_any_agent, help="Whose manifest gets it.")
+def new(
+    invocation: Invocation, name: str, template: str | None, extends: str | None, agent: str | None
+) -> None:
+    """Add a profile to an agent's manifest.
+
+    Without --template it starts like the template of its name, or empty. The rest of the file stays as it is
+    written.
+    """
+    from ploinky.operations.manifest_edit import new_profile
+
+    operation = functools.partial(new_profile, name=name, agent=agent, template=template, extends=extends)
+    perform(invocation, operation)
 
 
 def _show_configs(console: Console, value: JsonValue) -> None:
