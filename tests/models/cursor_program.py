@@ -99,7 +99,8 @@ def turn_mode() -> None:
         return
     for piece in ("All ", "done."):
         say({"type": "assistant_delta", "data": {"content": piece}})
-    say({"type": "assistant_delta", "data": {"content": "All done.", "isFullMessage": True}})
+    if "say " not in last["content"]:
+        say({"type": "assistant_delta", "data": {"content": "All done.", "isFullMessage": True}})
     while "forever" in last["content"]:
         say({"type": "assistant_delta", "data": {"content": "tick "}})
         time.sleep(0.01)

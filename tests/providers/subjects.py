@@ -5,7 +5,11 @@ To add one: a function that gives a ``Stage``, and a row in ``SUBJECTS``.
 
 from __future__ import annotations
 
+import importlib
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -128,26 +132,26 @@ def _ollama_aimock() -> Iterator[Stage]:
         yield Stage(entry, GREETING, ANSWER, AIMOCK_MODELS)
 
 
-def _program(module: str, *args: str) -> dict[str, JsonValue]:
+def program(module: str, *args: str) -> dict[str, JsonValue]:
     # the program inherits no PYTHONPATH, so it is run by its path
     return {"command": sys.executable, "args": [str(ROOT / "tests" / "models" / f"{module}.py"), *args]}
 
 
 @contextmanager
 def _cursor_prints() -> Iterator[Stage]:
-    entry = {"provider": "cursor-agent-cli", **_program("cursor_program", "-p"), "apiKeyRef": "env:MODEL_KEY"}
+    entry = {"provider": "cursor-agent-cli", **program("cursor_program", "-p"), "apiKeyRef": "env:MODEL_KEY"}
     yield Stage(entry, "Good morning.", None, ("auto",), closes=False, unknown=False)
 
 
 @contextmanager
 def _cursor_turns() -> Iterator[Stage]:
-    entry = {"provider": "cursor-agent-cli", **_program("cursor_program")}
+    entry = {"provider": "cursor-agent-cli", **program("cursor_program")}
     yield Stage(entry, "All done.", "All done.", ("auto",), tells_usage=False, closes=False, unknown=False)
 
 
 @contextmanager
 def _acp() -> Iterator[Stage]:
-    entry = {"provider": "acp", **_program("acp_agent"), "model": "scripted-agent"}
+    entry = {"provider": "acp", **program("acp_agent"), "model": "scripted-agent"}
     yield Stage(entry, "Good morning.", None, ("scripted-agent",), closes=False, unknown=False)
 
 
@@ -165,6 +169,41 @@ def _fallback() -> Iterator[Stage]:
         yield Stage(entry, GREETING, ANSWER, (), closes=False, unknown=False, others=others)
 
 
+PIPE = ROOT / "examples" / "plugins" / "ploinky-pipe"
+
+
+@contextmanager
+def _plug_in() -> Iterator[Stage]:
+    """The example plug-in, installed as a user would, but into a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="ploinky-plugin-") as folder:
+        source = Path(folder) / "source"
+        shutil.copytree(PIPE, source)  # building writes beside it
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+        options = ["--no-deps", "--no-build-isolation", "--target", f"{folder}/site"]
+        subprocess.run([*pip, *options, str(source)], check=True)
+        sys.path.insert(0, f"{folder}/site")
+        importlib.invalidate_caches()
+        try:
+            answer = (
+                "import sys; text = sys.stdin.read()\n"
+                "while True:\n"
+                "    print('Good', flush=True); print('morning.', flush=True)\n"
+                "    'forever' in text or exit()"
+            )
+            entry: dict[str, JsonValue] = {
+                "provider": "pipe",
+                "command": sys.executable,
+                "args": ["-c", answer],
+                "model": "python",
+            }
+            yield Stage(
+                entry, "Good\nmorning.", None, ("python",), tells_usage=False, closes=False, unknown=False
+            )
+        finally:
+            sys.path.remove(f"{folder}/site")
+            sys.modules.pop("ploinky_pipe", None)
+
+
 SUBJECTS: dict[str, Callable[[], AbstractContextManager[Stage]]] = {
     "openai-llama": _openai_llama,
     "openai-aimock": _openai_aimock,
@@ -175,4 +214,5 @@ SUBJECTS: dict[str, Callable[[], AbstractContextManager[Stage]]] = {
     "cursor-turn": _cursor_turns,
     "acp": _acp,
     "fallback": _fallback,
+    "plug-in": _plug_in,
 }

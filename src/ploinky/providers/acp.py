@@ -81,7 +81,7 @@ class AcpProvider:
         pace = Pace.of(self._config, options)
         with tempfile.TemporaryDirectory(prefix="ploinky-acp-") as empty:
             folder = self._context.folder or Path(empty)
-            keys = self._keys()
+            keys = await self._keys()
             env = inherited(self._context.environ)
             if self._variable is not None:
                 env[self._variable] = keys[0]
@@ -108,9 +108,9 @@ class AcpProvider:
     async def aclose(self) -> None:
         return
 
-    def _keys(self) -> tuple[str, ...]:
+    async def _keys(self) -> tuple[str, ...]:
         reference = self._config.key_reference
-        return () if reference is None else (self._context.keys.require(reference),)
+        return () if reference is None else (await self._context.keys.fetch(reference),)
 
 
 class _Conversation:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import anyio.to_thread
+
 from ploinky.base.errors import UsageError
 from ploinky.base.names import is_env_name, is_name
 from ploinky.providers.errors import ProviderCode, ProviderError
@@ -75,6 +77,12 @@ class Keyring:
         """The key, or None where nothing is kept there. Blanks around it are not part of it."""
         value = _PLACES[reference.place](self, reference)
         return None if value is None or not value.strip() else value.strip()
+
+    async def fetch(self, reference: KeyReference) -> str:
+        """The key, as ``require``; the store may ask a keyring of the system, so it does that in a thread."""
+        if reference.place == "env":
+            return self.require(reference)
+        return await anyio.to_thread.run_sync(self.require, reference)
 
     def require(self, reference: KeyReference) -> str:
         """The key.

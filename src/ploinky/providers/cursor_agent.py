@@ -64,15 +64,16 @@ class CursorAgentProvider:
         told = as_prompt(messages).encode() if self._prints else _turn(turn_id, messages, offered, names)
         argv = [*self._argv, "--model", options.model] if options.model else self._argv
         events = CursorEvents(names, options.model or self._model)
+        keys = await self._keys()
         with tempfile.TemporaryDirectory(prefix="ploinky-cursor-") as empty:
             folder = self._context.folder or Path(empty)
-            program = await Program.start(argv, env=self._environment(), folder=folder)
+            program = await Program.start(argv, env=self._environment(keys), folder=folder)
             try:
                 program.send(told, last=self._prints)
                 while not events.over:
                     line = await program.line(pace)
                     if line is None:
-                        raise await program.failure(*self._key())
+                        raise await program.failure(*keys)
                     if line.strip():
                         for event in events.read(line):
                             yield event
@@ -95,15 +96,15 @@ class CursorAgentProvider:
     async def aclose(self) -> None:
         return
 
-    def _key(self) -> tuple[str, ...]:
+    async def _keys(self) -> tuple[str, ...]:
         reference = self._config.key_reference
-        return () if reference is None else (self._context.keys.require(reference),)
+        return () if reference is None else (await self._context.keys.fetch(reference),)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, keys: tuple[str, ...]) -> dict[str, str]:
         env = inherited(self._context.environ)
         if self._config.auth_profiles:
             env["CURSOR_AGENT_AUTH_PROFILE"] = self._config.auth_profiles[0]
-        for key in self._key():
+        for key in keys:
             env["CURSOR_API_KEY"] = key
         return env
 

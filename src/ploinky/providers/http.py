@@ -104,7 +104,7 @@ class HttpChannel:
         import aiohttp
 
         server = self.server
-        key = None if server.key is None else server.keys.require(server.key)
+        key = None if server.key is None else await server.keys.fetch(server.key)
         headers = {"Accept-Encoding": "identity", **server.headers(key)}
         data = None
         if body is not None:

@@ -26,7 +26,6 @@ class Models:
         self._registry = registry
         self._context = context
         self._made: dict[str, Provider] = {}
-        self._making: list[str] = []
 
     def require_entry(self, model_id: str) -> ModelConfig:
         """The entry of an id.
@@ -59,21 +58,22 @@ class Models:
                 f"The model {model_id!r} is switched off.",
                 hint="Set its enabled to true, or choose another model.",
             )
-        if model_id in self._making:
-            path = " → ".join([*self._making, model_id])
-            raise PloinkyError(
-                "MODEL_LOOP",
-                f"The fallbacks lead back to where they began: {path}.",
-                hint="Take one of them out of fallbackModels.",
-            )
-        self._making.append(model_id)
-        try:
-            context = replace(self._context, model_id=model_id, require_model=self.provider)
-            made = self._registry.make(entry, context)
-        finally:
-            self._making.pop()
+        self._refuse_loops((model_id,))
+        context = replace(self._context, model_id=model_id, require_model=self.provider)
+        made = self._registry.make(entry, context)
         self._made[model_id] = made
         return made
+
+    def _refuse_loops(self, path: tuple[str, ...]) -> None:
+        entry = self._entries.get(path[-1])
+        for member in () if entry is None else entry.fallback_models:
+            if member in path:
+                raise PloinkyError(
+                    "MODEL_LOOP",
+                    f"The fallbacks lead back to where they began: {' → '.join([*path, member])}.",
+                    hint="Take one of them out of fallbackModels.",
+                )
+            self._refuse_loops((*path, member))
 
     async def aclose(self) -> None:
         """End every provider that was made."""
