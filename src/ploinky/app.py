@@ -29,7 +29,7 @@ from ploinky.operations.routing import last_port
 from ploinky.repos.store import RepoStore
 from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.runtimes.choose import choose_runtime
-from ploinky.secrets.client_tokens import ClientTokens
+from ploinky.secrets.client_tokens import ClientToken, ClientTokens
 from ploinky.secrets.stores import SecretStores
 from ploinky.secrets.tokens import OwnerToken, TokenSigner
 from ploinky.workspace.layout import Layout, find_workspace, require_workspace, runtime_folder
@@ -226,6 +226,17 @@ class _Verifier:
             return OWNER
         client = self._clients.verify(token)
         if client is not None:
-            return Caller(CallerKind.CLIENT, client.name, frozenset(client.scopes), client.agents)
+            return _client(client)
         known = self._signer.verify(token)
         return None if known is None else Caller(CallerKind.AGENT, known.agent)
+
+    def act_as(self, name: str) -> Caller | None:
+        kind, _, who = name.partition(":")
+        if kind == CallerKind.ASSISTANT and who:
+            return Caller(CallerKind.ASSISTANT, who)
+        known = self._clients.find(who) if kind == CallerKind.CLIENT else None
+        return None if known is None else _client(known)
+
+
+def _client(token: ClientToken) -> Caller:
+    return Caller(CallerKind.CLIENT, token.name, frozenset(token.scopes), token.agents)

@@ -39,6 +39,10 @@ LAUNCHER = launcher_folder({}) / "launcher"
 class Tokens:
     """Knows the owner's token and ``agent:<name>`` for every agent."""
 
+    def act_as(self, name: str) -> Caller | None:
+        kind, _, who = name.partition(":")
+        return Caller(CallerKind(kind), who) if who and kind in ("client", "assistant") else None
+
     def verify(self, token: str) -> Caller | None:
         if token == OWNER_TOKEN:
             return OWNER

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -47,13 +47,19 @@ class AuditLog:
 
     def record(self, record: AuditRecord) -> None:
         """Append one line."""
-        facts: JsonObject = {each.name: getattr(record, each.name) for each in fields(record)}
-        facts["at"] = record.at or now_iso()
-        facts["ms"] = round(record.ms, 3)
+        self._write(_line(record))
+
+    def _write(self, lines: bytes) -> None:
         try:
-            self._append(orjson.dumps(facts) + b"\n")
+            self._append(lines)
         except OSError as error:
             logger.warning("the audit log cannot be written: %s", error.strerror)
+
+    def record_all(self, records: Iterable[AuditRecord]) -> None:
+        """Append several lines at once."""
+        lines = b"".join(_line(record) for record in records)
+        if lines:
+            self._write(lines)
 
     def newest_first(self, *, most_bytes: int = MOST_BYTES) -> Iterator[JsonObject]:
         """Records of every kind, the newest first; a line that is none is left out.
@@ -86,3 +92,10 @@ class AuditLog:
             os.close(descriptor)
         if full:
             self._path.replace(self._rolled)
+
+
+def _line(record: AuditRecord) -> bytes:
+    facts: JsonObject = {each.name: getattr(record, each.name) for each in fields(record)}
+    facts["at"] = record.at or now_iso()
+    facts["ms"] = round(record.ms, 3)
+    return orjson.dumps(facts) + b"\n"

@@ -13,7 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from ploinky.gateway.sessions import SessionStore
-from ploinky.router.callers import OWNER, Caller, TokenVerifier
+from ploinky.router.callers import ACT_AS_HEADER, OWNER, Caller, CallerKind, TokenVerifier
 from ploinky.router.http import HeaderPair, HttpError, Scope
 
 FAILURES_PER_WINDOW = 20
@@ -68,7 +68,7 @@ class Guard:
         token = _bearer(given[0]) if len(given) == 1 else None
         caller = self._verifier.verify(token) if token else None
         if caller is not None:
-            return caller
+            return self._meant(scope, caller)
         if not given and self.session_cookie(scope) is not None:
             require_same_origin(scope, must_say=True)
             return OWNER
@@ -82,6 +82,16 @@ class Guard:
             "Log in, or send a bearer token: ploinky token",
             [(b"www-authenticate", b'Bearer realm="ploinky"' + wrong)],
         )
+
+    def _meant(self, scope: Scope, caller: Caller) -> Caller:
+        """Whom the owner calls for, if it says so; anybody else is who they are."""
+        named = _values(scope, ACT_AS_HEADER)
+        if not named or caller.kind is not CallerKind.OWNER:
+            return caller
+        meant = self._verifier.act_as(named[0]) if len(named) == 1 else None
+        if meant is None:
+            raise HttpError(403, "There is nobody of that name to act for.")
+        return meant
 
     def session_cookie(self, scope: Scope) -> str | None:
         """The value of the cookie of an open session, or None."""

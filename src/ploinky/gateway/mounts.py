@@ -12,7 +12,10 @@ from ploinky.base.errors import PloinkyError
 from ploinky.gateway.blob_paths import PATH as BLOBS
 from ploinky.gateway.blob_paths import BlobPaths
 from ploinky.gateway.blobs import BlobLimits, BlobStore
+from ploinky.gateway.metrics import CONTENT_TYPE, Metrics
 from ploinky.gateway.rows import Access, Mount, Request
+from ploinky.gateway.rpc.method import Scope
+from ploinky.gateway.rpc.scopes import allows, scopes_of
 from ploinky.gateway.site import PATH as SITE
 from ploinky.gateway.site import Site
 from ploinky.gateway.upload import PATH as UPLOAD
@@ -21,6 +24,9 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import code_folder
 from ploinky.lifecycle.planner import locate
 from ploinky.operations.start_agent import start_agent
+from ploinky.router.http import HttpError, send_whole
+
+METRICS = "/metrics"
 
 
 def file_mounts(ctx: LifecycleContext) -> tuple[Mount, ...]:
@@ -46,6 +52,20 @@ def file_mounts(ctx: LifecycleContext) -> tuple[Mount, ...]:
         Mount(UPLOAD.rstrip("/"), take_upload),
         Mount(SITE, serve_site, Access.ANYONE),
     )
+
+
+def metrics_mount(metrics: Metrics) -> Mount:
+    """``/metrics`` for the owner and for tokens that may read agents."""
+
+    async def serve_metrics(request: Request) -> None:
+        assert request.caller is not None
+        if not allows(scopes_of(request.caller), Scope.AGENTS_READ):
+            raise HttpError(403, "This token has not the scope agents:read.")
+        if request.scope["method"] != "GET" or request.scope["path"] != METRICS:
+            raise HttpError(405, "Method Not Allowed", [(b"allow", b"GET")])
+        await send_whole(request.send, 200, CONTENT_TYPE, metrics.text())
+
+    return Mount(METRICS, serve_metrics)
 
 
 def _site_code(ctx: LifecycleContext) -> Path | None:

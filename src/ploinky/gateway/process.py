@@ -33,7 +33,8 @@ from ploinky.gateway.control import Control
 from ploinky.gateway.guard import Doors, Guard
 from ploinky.gateway.hub import EventHub
 from ploinky.gateway.login import LoginDesk
-from ploinky.gateway.mounts import file_mounts
+from ploinky.gateway.metrics import Metrics
+from ploinky.gateway.mounts import file_mounts, metrics_mount
 from ploinky.gateway.pages import Pages
 from ploinky.gateway.route_feed import RouteFeed
 from ploinky.gateway.rpc.dispatch import Dispatcher
@@ -41,6 +42,8 @@ from ploinky.gateway.rpc.services import Services
 from ploinky.gateway.rpc.table import SUBJECTS, method_table
 from ploinky.gateway.runner import Runner
 from ploinky.gateway.sessions import SessionStore
+from ploinky.gateway.settings_feed import SettingsFeed
+from ploinky.gateway.telling import Telling
 from ploinky.gateway.terminals import Terminals
 from ploinky.gateway.usage import UsageMeter
 from ploinky.gateway.web_face import WebFace
@@ -54,8 +57,10 @@ from ploinky.operations.platform import Platform
 from ploinky.operations.routing import Listening, write_routing
 from ploinky.operations.status import agent_facts
 from ploinky.operations.status_facts import status_value
-from ploinky.router.callers import TokenVerifier
+from ploinky.router.approvals import CallApprovals
+from ploinky.router.callers import OWNER, TokenVerifier
 from ploinky.router.router import Naming, Router, RouterSettings, open_router
+from ploinky.router.rules import RulePolicy
 from ploinky.wire.events import StateChanged
 from ploinky.workspace.layout import Layout
 
@@ -114,6 +119,10 @@ class _Gateway:
         self._hub = EventHub()
         self._tools = RouterTools()
         self._household = wiring.household(self._tools)
+        self._settings = SettingsFeed(ctx.layout, ctx.settings)
+        self._metrics = Metrics(self._feed.ready)
+        self._telling = Telling(self._metrics, AuditLog(ctx.layout), self._hub)
+        self._approvals = CallApprovals(tell=self._telling.approval)
         self.restarting = False
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
@@ -122,9 +131,11 @@ class _Gateway:
 
     async def run(self) -> None:
         async with (
-            open_router(self._feed.table, _router_settings(self._ctx)) as router,
+            open_router(self._feed.table, self._router_settings(), self._policy()) as router,
             anyio.create_task_group() as tasks,
         ):
+            self._metrics.follow_sessions(router.sessions)
+            tasks.start_soon(self._telling.run)
             await tasks.start(self._watch_signals)
             await tasks.start(self._reconciler.run)
             await self._feed.show(self._reconciler.statuses())
@@ -181,7 +192,7 @@ class _Gateway:
             sockets=face.sockets(),
             pages=Pages(),
             on_close=self._hub.close,
-            mounts=file_mounts(self._ctx),
+            mounts=(*file_mounts(self._ctx), metrics_mount(self._metrics)),
         )
 
     def _services(self, runner: Runner) -> Services:
@@ -189,13 +200,14 @@ class _Gateway:
         return Services(
             platform=self._wiring.platform,
             status=self._status,
-            tools=functools.partial(require_client, layout),
+            tools=lambda caller: require_client(layout, None if caller == OWNER else str(caller)),
             hub=self._hub,
             runner=runner,
             audit=AuditLog(layout),
             restart=self._restart,
             settings_at_start=self._ctx.settings,
             household=self._household,
+            approvals=self._approvals,
         )
 
     async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:
@@ -259,8 +271,8 @@ class _Gateway:
     def _write_routing(self) -> None:
         if self._endpoint is None:
             return
-        ready = {key: route.ready for key, route in self._feed.table.routes.items()}
-        write_routing(self._ctx.layout, Listening(self._endpoint.host, self._endpoint.port), ready)
+        listening = Listening(self._endpoint.host, self._endpoint.port)
+        write_routing(self._ctx.layout, listening, self._feed.ready())
 
     async def _status(self) -> JsonValue:
         entries = self._ctx.registry.read()
@@ -273,8 +285,22 @@ class _Gateway:
         )
 
     async def _reconcile(self) -> JsonValue:
+        self._settings.look()
         self._reconciler.poke()
         return {"agents": list(self._reconciler.statuses())}
+
+    def _policy(self) -> RulePolicy:
+        return RulePolicy(self._feed.table, lambda: self._settings.now().router.policy, self._approvals)
+
+    def _router_settings(self) -> RouterSettings:
+        router = self._ctx.settings.router
+        return RouterSettings(
+            naming=Naming(router.naming),
+            agent_deadline_s=router.list_timeout_ms / 1000,
+            call_timeout_s=router.call_timeout_ms / 1000,
+            timeouts=tuple((glob, ms / 1000) for glob, ms in router.agent_timeouts_ms.items()),
+            tell=self._telling.served,
+        )
 
     async def _restart(self) -> None:
         self.restarting = True
@@ -283,11 +309,6 @@ class _Gateway:
     async def _shutdown(self) -> None:
         self._stop.set()
         self._broadcast.close()
-
-
-def _router_settings(ctx: LifecycleContext) -> RouterSettings:
-    router = ctx.settings.router
-    return RouterSettings(naming=Naming(router.naming), agent_deadline_s=router.list_timeout_ms / 1000)
 
 
 def _allowed_hosts(ctx: LifecycleContext, listen: Listen) -> frozenset[str]:

@@ -50,6 +50,10 @@ class RouteFeed:
         self._claims: dict[str, AgentRoute] = {}
         self.table = RouteTable()
 
+    def ready(self) -> dict[str, bool]:
+        """Of each agent of the table whether it is ready."""
+        return {key: route.ready for key, route in self.table.routes.items()}
+
     async def show(self, statuses: Mapping[str, AgentStatus]) -> None:
         """Replace the table by the routes of these agents."""
         routes = [await self._route(status) for status in statuses.values()]

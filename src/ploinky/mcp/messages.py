@@ -32,6 +32,8 @@ AGENT_NOT_READY = -32010
 AGENT_LOST = -32011
 FORBIDDEN = -32012
 CANCELLED = -32013
+RATE_LIMITED = -32014
+NOT_APPROVED = -32015
 NOT_FOUND = -32002  # of the session era; the stateless one says INVALID_PARAMS
 
 HTTP_STATUS: Mapping[int, int] = MappingProxyType(
@@ -44,6 +46,8 @@ HTTP_STATUS: Mapping[int, int] = MappingProxyType(
         UNSUPPORTED_VERSION: 400,
         METHOD_NOT_FOUND: 404,
         FORBIDDEN: 403,
+        RATE_LIMITED: 429,
+        NOT_APPROVED: 403,
     }
 )
 

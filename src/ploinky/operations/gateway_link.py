@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ploinky.base.errors import PloinkyError
 from ploinky.operations.endpoint import find_endpoint, owner_token
 from ploinky.router.gateway_client import GatewayAddress, GatewayClient
@@ -34,10 +36,10 @@ def find_client(layout: Layout) -> GatewayClient | None:
     return None if address is None else GatewayClient(address)
 
 
-def require_client(layout: Layout) -> GatewayClient:
-    """Like ``find_client``.
+def require_client(layout: Layout, act_as: str | None = None) -> GatewayClient:
+    """Like ``find_client``; ``act_as`` (``client:NAME``, ``assistant:ID``) is for whom it calls.
 
     Raises:
         PloinkyError: ``GATEWAY_DOWN``.
     """
-    return GatewayClient(require_address(layout))
+    return GatewayClient(replace(require_address(layout), act_as=act_as))

@@ -14,16 +14,20 @@ from typing import Protocol
 
 from ploinky.router.routes import AgentRoute
 
+ACT_AS_HEADER = b"x-ploinky-act-as"
+"""With the owner's token: for whom it calls, so that the policy and the audit see them."""
+
 
 class CallerKind(StrEnum):
     OWNER = "owner"
     AGENT = "agent"
     CLIENT = "client"
+    ASSISTANT = "assistant"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified caller; ``name`` is the agent's route key, the token's name, or ``owner``.
+    """A verified caller; ``name`` is an agent's route key, a token's name, an assistant's id, or ``owner``.
 
     ``scopes`` and ``agents`` (globs) are what a client's token gives it.
     """
@@ -47,6 +51,11 @@ class TokenVerifier(Protocol):
         """The caller that ``token`` belongs to, or None if it is wrong, expired or of another workspace."""
         ...
 
+    def act_as(self, name: str) -> Caller | None:
+        """Whom the owner means when it calls for somebody else (``client:NAME``, ``assistant:ID``); None if
+        there is nobody of that name."""
+        ...
+
 
 def matches(name: str, globs: Iterable[str]) -> bool:
     """Whether any glob (``*``, ``?``, ``[...]``; case counts) covers ``name``."""
@@ -55,8 +64,8 @@ def matches(name: str, globs: Iterable[str]) -> bool:
 
 def reachable(caller: Caller, routes: Mapping[str, AgentRoute]) -> frozenset[str] | None:
     """The keys of the agents that ``caller`` may call; None means all, also those to come."""
-    if caller.kind is CallerKind.OWNER:
-        return None
+    if caller.kind in (CallerKind.OWNER, CallerKind.ASSISTANT):
+        return None  # an assistant's own settings say what it is offered
     if caller.kind is CallerKind.CLIENT:
         may = "tools:call" in caller.scopes or "admin" in caller.scopes
         return frozenset(key for key in routes if may and matches(key, caller.agents))

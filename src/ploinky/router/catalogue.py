@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import NamedTuple
 
 import orjson
 
@@ -60,24 +61,37 @@ class AgentOffer:
     absent: str = ""
 
 
+class Pattern(NamedTuple):
+    """Tools that are shown, or not, by globs over their agent and their own name."""
+
+    agent: str
+    tool: str
+    shown: bool
+
+
 @dataclass(frozen=True)
 class View:
     """What a client sees: one ``agent`` by its own names, or (None) all, as far as it may reach.
 
-    ``patterns``: globs over ``<agent>/<tool>`` of the tools that it sees; empty means all.
+    ``patterns`` of tools: the first that fits decides, a tool that none fits is not shown; without any, all
+    are.
     """
 
     agent: str | None
     reach: frozenset[str] | None
-    patterns: tuple[str, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
 
     def shows(self, agent: str) -> bool:
         return (self.agent is None or self.agent == agent) and (self.reach is None or agent in self.reach)
 
     def shows_tool(self, target: Target) -> bool:
         """Whether a tool of an agent in view is shown too."""
-        name = f"{target.agent}/{target.name}"
-        return not self.patterns or any(fnmatchcase(name, pattern) for pattern in self.patterns)
+        fitting = (
+            each.shown
+            for each in self.patterns
+            if fnmatchcase(target.agent, each.agent) and fnmatchcase(target.name, each.tool)
+        )
+        return next(fitting, not self.patterns)
 
 
 class Catalogue:

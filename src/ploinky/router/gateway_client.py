@@ -17,6 +17,7 @@ from ploinky import __version__
 from ploinky.base.errors import DeadlineError, NeedsApprovalError, PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.mcp.messages import META, META_CAPABILITIES, META_VERSION, STATELESS_VERSIONS, encode_header
+from ploinky.router.callers import ACT_AS_HEADER
 from ploinky.router.http_client import HttpAddress, HttpRequest, HttpResponse, open_response
 
 _AGENT_META = "ploinky/agent"
@@ -25,11 +26,12 @@ _CLIENT: JsonObject = {"name": "ploinky-cli", "version": __version__}
 
 @dataclass(frozen=True)
 class GatewayAddress:
-    """Where the gateway listens, and the token to show it."""
+    """Where the gateway listens, and the token to show it; ``act_as``: for whom the owner calls."""
 
     port: int
     token: str
     host: str = "127.0.0.1"
+    act_as: str | None = None
 
     def __repr__(self) -> str:
         return f"GatewayAddress({self.host}:{self.port})"
@@ -40,7 +42,8 @@ class GatewayAddress:
 
     @property
     def authorization(self) -> Mapping[str, str]:
-        return {"authorization": f"Bearer {self.token}"}
+        named = {} if self.act_as is None else {ACT_AS_HEADER.decode(): self.act_as}
+        return {"authorization": f"Bearer {self.token}", **named}
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,18 @@ class GatewayClient:
     async def reconcile(self) -> JsonValue:
         """Ask the gateway to look at the registry now; returns when it has."""
         return await self._control("POST", "/control/reconcile")
+
+    async def rpc(self, method: str, params: JsonObject) -> JsonValue:
+        """The result of one method of ``/rpc``."""
+        body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        headers = {**self._address.authorization, "content-type": "application/json"}
+        request = HttpRequest("POST", "/rpc", headers, body)
+        async with open_response(self._address.http, request, head_timeout_s=self._timeout_s) as response:
+            value = _parsed(await response.read())
+            error = find_object(value, "error")
+            if error is not None or response.status != 200 or not isinstance(value, dict):
+                _refused(response.status, {"error": _rpc_error(error)} if error else value)
+            return value.get("result")
 
     async def shutdown(self) -> None:
         """Ask the gateway process to end; agents live on."""
@@ -258,6 +273,12 @@ def _tool_error(error: JsonObject) -> PloinkyError:
     return PloinkyError(
         "TOOL_CALL_FAILED", find_text(error, "message") or "The call failed.", details=details
     )
+
+
+def _rpc_error(error: JsonObject) -> JsonObject:
+    """An error of ``/rpc`` in the form of the control paths."""
+    data = find_object(error, "data") or {}
+    return {"code": data.get("code"), "message": error.get("message"), "hint": data.get("hint")}
 
 
 def _refused(status: int, value: JsonValue) -> NoReturn:

@@ -83,11 +83,11 @@ async def wait_for_disconnect(receive: Receive) -> None:
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Iterable[HeaderPair] = ()) -> None:
-    await _send_whole(send, status, b"application/json", body, headers)
+    await send_whole(send, status, "application/json", body, headers)
 
 
 async def send_text(send: Send, status: int, text: str, headers: Iterable[HeaderPair] = ()) -> None:
-    await _send_whole(send, status, b"text/plain; charset=utf-8", text.encode(), headers)
+    await send_whole(send, status, "text/plain; charset=utf-8", text.encode(), headers)
 
 
 async def send_empty(send: Send, status: int, headers: Iterable[HeaderPair] = ()) -> None:
@@ -96,11 +96,12 @@ async def send_empty(send: Send, status: int, headers: Iterable[HeaderPair] = ()
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _send_whole(
-    send: Send, status: int, kind: bytes, body: bytes, headers: Iterable[HeaderPair]
+async def send_whole(
+    send: Send, status: int, kind: str, body: bytes, headers: Iterable[HeaderPair] = ()
 ) -> None:
+    """One whole answer of the media type ``kind``."""
     pairs = [
-        (b"content-type", kind),
+        (b"content-type", kind.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"x-content-type-options", b"nosniff"),
         *headers,

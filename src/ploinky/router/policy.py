@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ploinky.base.jsontypes import JsonObject
 from ploinky.mcp.messages import FORBIDDEN, RpcError
 from ploinky.router.callers import Caller, reachable
+from ploinky.router.catalogue import Pattern
 from ploinky.router.naming import Target
 from ploinky.router.routes import RouteTable
 
@@ -20,12 +22,12 @@ class Policy(Protocol):
         """The agents that ``caller`` sees; None means all, also those to come."""
         ...
 
-    def patterns(self, caller: Caller) -> tuple[str, ...]:
-        """Globs over ``<agent>/<tool>`` of the tools that ``caller`` sees; empty means all of its agents'."""
+    def patterns(self, caller: Caller) -> tuple[Pattern, ...]:
+        """Which tools of these agents ``caller`` sees, as ``View`` has it; empty means all."""
         ...
 
-    async def admit(self, caller: Caller, method: str, target: Target) -> None:
-        """Let a request pass; may wait for a person.
+    async def admit(self, caller: Caller, method: str, target: Target, params: JsonObject) -> None:
+        """Let a request pass; may wait for a person, who is shown ``params``.
 
         Raises:
             RpcError: it may not, or not now.
@@ -42,10 +44,10 @@ class EnabledOnly:
     def reach(self, caller: Caller) -> frozenset[str] | None:
         return reachable(caller, self._table.routes)
 
-    def patterns(self, caller: Caller) -> tuple[str, ...]:
+    def patterns(self, caller: Caller) -> tuple[Pattern, ...]:
         return ()
 
-    async def admit(self, caller: Caller, method: str, target: Target) -> None:
+    async def admit(self, caller: Caller, method: str, target: Target, params: JsonObject) -> None:
         reach = self.reach(caller)
         if reach is not None and target.agent not in reach:
             raise RpcError(FORBIDDEN, f"This agent's manifest does not enable {target.agent!r}.")

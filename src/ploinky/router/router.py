@@ -30,6 +30,7 @@ from ploinky.router.naming import Naming
 from ploinky.router.policy import EnabledOnly, Policy
 from ploinky.router.programs import ProgramAgent
 from ploinky.router.routes import RouteTable
+from ploinky.router.served import Tell
 from ploinky.router.service import Origin, Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
 from ploinky.router.sessions import Session, SessionStore
@@ -45,11 +46,14 @@ _SWEEP_EVERY = 60
 @dataclass(frozen=True)
 class RouterSettings:
     """``agent_deadline_s`` bounds how long one agent may hold up a list, ``call_timeout_s`` how long one
-    request to it may take; the rest bound memory and waits."""
+    request to it may take (``timeouts``: by glob of the agent); the rest bound memory and waits. ``tell``
+    hears of every request that ended."""
 
     naming: Naming = Naming.AUTO
     agent_deadline_s: float = 2.0
     call_timeout_s: float = 600.0
+    timeouts: tuple[tuple[str, float], ...] = ()
+    tell: Tell = lambda served: None
     config_poll_s: float = 1.0
     session_idle_s: float = 3600.0
     max_sessions: int = 10_000
@@ -70,7 +74,10 @@ class Router:
         self._agents: dict[str, ProgramAgent] = {}
         self._changed = anyio.Event()
         self._service = Service(
-            table, self._agents, policy, ServiceSettings(settings.naming, settings.call_timeout_s)
+            table,
+            self._agents,
+            policy,
+            ServiceSettings(settings.naming, settings.call_timeout_s, settings.timeouts, settings.tell),
         )
         self._sessions = SessionStore(
             most=settings.max_sessions, idle_s=settings.session_idle_s, end=self._end_talks
@@ -109,6 +116,10 @@ class Router:
     def overview(self) -> list[JsonValue]:
         """What the owner's list at the endpoint of all agents holds, in short: for completion, for people."""
         return self._service.overview()
+
+    def sessions(self) -> int:
+        """How many sessions are open."""
+        return len(self._sessions)
 
     def close_streams(self) -> None:
         """End every open stream, so that the server can shut down; new ones end at once."""

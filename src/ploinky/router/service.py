@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 import anyio
@@ -28,12 +29,14 @@ from ploinky.mcp.messages import (
     RpcError,
 )
 from ploinky.mcp.upstream import Ask, Back, Offer, Upstream
+from ploinky.router.breaker import Breaker
 from ploinky.router.callers import Caller
 from ploinky.router.catalogue import KINDS, AgentOffer, Catalogue, View
 from ploinky.router.naming import Naming, Target
 from ploinky.router.param_headers import ParamHeader
 from ploinky.router.policy import Policy
 from ploinky.router.routes import AgentRoute, RouteTable
+from ploinky.router.served import TOOL_FAILED, Tell, Watched
 from ploinky.router.talks import SET_LEVEL, Talks
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ _LOST = {
     "SERVER_UNREACHABLE": "has no server that answers",
     "SERVER_LOGIN": "needs a person to sign in first: ploinky mcp login",
 }
+_SILENT = frozenset({"CHANNEL_UNREACHABLE", "SERVER_UNREACHABLE", "DEADLINE"})
 _TASK_MARK = ":"  # no agent has it in its name
 
 
@@ -61,10 +65,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """``call_timeout_s`` bounds every request to an agent."""
+    """``call_timeout_s`` bounds every request to an agent, unless a row (glob, seconds) of ``timeouts`` fits
+    it. ``tell`` hears of every request that ended."""
 
     naming: Naming = Naming.AUTO
     call_timeout_s: float = 600.0
+    timeouts: tuple[tuple[str, float], ...] = ()
+    tell: Tell = lambda served: None
+
+    def timeout_s(self, agent: str) -> float:
+        fitting = (seconds for glob, seconds in self.timeouts if fnmatchcase(agent, glob))
+        return next(fitting, self.call_timeout_s)
 
 
 @dataclass(frozen=True)
@@ -94,9 +105,12 @@ class Service:
         self._table = table
         self._settings = settings
         self._catalogue = Catalogue({}, settings.naming)
+        self._breakers: dict[str, Breaker] = {}
 
     def rebuild(self) -> None:
         """Make the catalogue anew from the agents as they are."""
+        for gone in self._breakers.keys() - self.upstreams.keys():
+            del self._breakers[gone]
         self._catalogue = Catalogue(
             {
                 key: AgentOffer(upstream.offer, _absence(self._table.routes.get(key)))
@@ -183,20 +197,42 @@ class Service:
             await talks.set_level(request.params, list(self.upstreams), ask)
             return {}
         target, params = self._locate(origin, request)
-        await self.policy.admit(origin.caller, request.method, target)
-        self._require_ready(target)
-        aggregate = origin.agent is None
-        ask = Ask(
-            request.id, request.method, params, talks.client, self.outward(back, target.agent, aggregate)
-        )
+        with Watched(self._settings.tell, str(origin.caller), request.method, target) as watched:
+            await self.policy.admit(origin.caller, request.method, target, params)
+            self._require_ready(target)
+            aggregate = origin.agent is None
+            outward = self.outward(back, target.agent, aggregate)
+            ask = Ask(request.id, request.method, params, talks.client, outward)
+            result = await self._asked(target, talks, ask)
+            if result.get("isError") is True:
+                watched.outcome = TOOL_FAILED
+        return self._result_outward(target.agent, result) if aggregate else result
+
+    async def _asked(self, target: Target, talks: Talks, ask: Ask) -> JsonObject:
+        """The agent's result, unless it has been silent so often that it is left alone for now."""
+        breaker = self._breakers.setdefault(target.agent, Breaker())
+        wait_s = breaker.wait_s()
+        if wait_s is not None:
+            raise _resting(target, wait_s)
+        timeout_s = self._settings.timeout_s(target.agent)
         try:
-            with anyio.fail_after(self._settings.call_timeout_s):
+            with anyio.fail_after(timeout_s):
                 result = await talks.request(target.agent, ask)
         except TimeoutError as error:
-            raise _agent_error(target, DeadlineError("the agent", self._settings.call_timeout_s)) from error
+            breaker.failed()
+            raise _agent_error(target, DeadlineError("the agent", timeout_s)) from error
         except PloinkyError as error:
+            if error.code in _SILENT:
+                breaker.failed()
             raise _agent_error(target, error) from error
-        return self._result_outward(target.agent, result) if aggregate else result
+        except RpcError:
+            breaker.succeeded()
+            raise
+        else:
+            breaker.succeeded()
+        finally:
+            breaker.ended()
+        return result
 
     def outward(self, back: Back, agent: str, aggregate: bool) -> Back:
         """``back`` for what ``agent`` says, in public names."""
@@ -369,6 +405,14 @@ def _absence(route: AgentRoute | None) -> str:
     if route is None:
         return "it is not in the workspace"
     return "" if route.ready else route.reason or "it is not ready"
+
+
+def _resting(target: Target, wait_s: int) -> RpcError:
+    return RpcError(
+        AGENT_LOST,
+        f"Agent {target.agent!r} did not answer several times; it is asked again in {wait_s} s.",
+        {"code": "AGENT_RESTING", "agent": target.agent, "retryAfterS": wait_s},
+    )
 
 
 def _agent_error(target: Target, error: PloinkyError) -> RpcError:

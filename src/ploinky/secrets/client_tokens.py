@@ -114,10 +114,19 @@ class ClientTokens:
         """
         if not token.startswith(CLIENT_PREFIX):
             return None
-        known = self._current().get(_digest(token))  # by digest: no comparison with a secret
-        if known is None or (known.expires_at is not None and self._clock() > known.expires_at):
-            return None
-        return known
+        return self._living(self._current().get(_digest(token)))  # by digest: no comparison with a secret
+
+    def find(self, name: str) -> ClientToken | None:
+        """The token of this name, unless it was revoked or has ended.
+
+        Raises:
+            PloinkyError: ``TOKENS_INVALID``.
+        """
+        return self._living(next((each for each in self._current().values() if each.name == name), None))
+
+    def _living(self, token: ClientToken | None) -> ClientToken | None:
+        ended = token is not None and token.expires_at is not None and self._clock() > token.expires_at
+        return None if ended else token
 
     def _current(self) -> dict[str, ClientToken]:
         try:

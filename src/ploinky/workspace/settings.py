@@ -93,11 +93,15 @@ class PolicyRule(_Section):
 
 
 class RouterSettings(_Section):
-    """How tools of many agents are shown as one server."""
+    """How tools of many agents are shown as one server.
+
+    ``agent_timeouts_ms``: instead of ``call_timeout_ms`` for the agents that a glob covers, the first counts.
+    """
 
     naming: Literal["auto", "prefix", "plain"] = "auto"
     tool_search: bool = False
     call_timeout_ms: Annotated[int, Field(gt=0)] = 600_000
+    agent_timeouts_ms: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
     list_timeout_ms: Annotated[int, Field(gt=0)] = 2_000
     policy: tuple[PolicyRule, ...] = Field(default=(), strict=False)
 

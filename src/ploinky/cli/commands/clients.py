@@ -1,12 +1,15 @@
-"""``mcp config`` and ``mcp stdio``."""
+"""``mcp``: clients of the router, and calls of theirs that wait for a person."""
 
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import click
 
+from ploinky.base.jsontypes import JsonValue
+from ploinky.cli.console import Console, Tone
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import perform, platform_of, run_async
 from ploinky.workspace.layout import require_workspace
@@ -53,3 +56,35 @@ def stdio(invocation: Invocation) -> None:
 
     layout = require_workspace(invocation.start_dir)
     run_async(lambda: serve_stdio(layout))
+
+
+@command("approvals", "ploinky mcp approvals", "ploinky mcp approvals --json")
+def approvals(invocation: Invocation) -> None:
+    """List the calls that wait for approval.
+
+    A row of router.policy in config.json with "approval": true makes calls wait for a person.
+    """
+    from ploinky.operations.call_approvals import list_call_approvals
+
+    perform(invocation, list_call_approvals, show=_show_waiting)
+
+
+@command("approve", "ploinky mcp approve 5f3a09c1b2d4e6f7", "ploinky mcp approve 5f3a09c1b2d4e6f7 --deny")
+@click.argument("approval_id", metavar="ID")
+@click.option("--deny", is_flag=True, help="Refuse the call instead.")
+def approve(invocation: Invocation, approval_id: str, deny: bool) -> None:
+    """Let a call that waits go on, or refuse it."""
+    from ploinky.operations.call_approvals import answer_call
+
+    perform(invocation, functools.partial(answer_call, approval_id=approval_id, allow=not deny))
+
+
+def _show_waiting(console: Console, value: JsonValue) -> None:
+    assert isinstance(value, list)
+    if not value:
+        console.line("No call waits.")
+    for row in value:
+        assert isinstance(row, dict)
+        tool = console.styled(f"{row['agent']}.{row['tool']}", Tone.NAME)
+        console.line(f"{row['id']}  {tool}  for {row['caller']}, since {row['askedAt']}")
+        console.line(f"  {json.dumps(row['arguments'], ensure_ascii=False)}")

@@ -8,11 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic import JsonValue as PydanticJson
 
-from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject
-from ploinky.gateway.audit import AuditRecord
 from ploinky.gateway.rpc.method import Answer, Call, Method, Params, Rate, Scope, reading
-from ploinky.router.callers import CallerKind, matches
 from ploinky.router.gateway_client import ToolAnswer, ToolInfo, ToolProgress
 
 
@@ -54,14 +51,13 @@ class CallAnswer(Answer):
 
 async def list_tools(call: Call, params: ToolsParams) -> list[ToolRow]:
     """The tools that agents offer now."""
-    found = await call.services.tools().list_tools(params.agent)
-    return [row for tool in found if _may_reach(call, row := _row(tool, params.agent))]
+    found = await call.services.tools(call.caller).list_tools(params.agent)
+    return [_row(tool, params.agent) for tool in found]
 
 
 async def call_tool(call: Call, params: CallParams) -> CallAnswer:
     """Call a tool and wait for its answer."""
     services = call.services
-    await _require_reach(call, params)
 
     async def on_progress(progress: ToolProgress) -> None:
         share = progress.progress / progress.total if progress.total else None
@@ -71,7 +67,7 @@ async def call_tool(call: Call, params: CallParams) -> CallAnswer:
     began = time.perf_counter()
     outcome = "INTERRUPTED"
     try:
-        answer: ToolAnswer = await services.tools().call_tool(
+        answer: ToolAnswer = await services.tools(call.caller).call_tool(
             params.tool,
             dict(params.arguments),
             agent=params.agent,
@@ -81,26 +77,10 @@ async def call_tool(call: Call, params: CallParams) -> CallAnswer:
         outcome = "TOOL_FAILED" if answer.is_error else "ok"
     finally:
         ms = (time.perf_counter() - began) * 1000
-        target = f"{params.agent}.{params.tool}" if params.agent else params.tool
-        services.audit.record(AuditRecord("tool", str(call.caller), target, outcome, call.audit_id, ms=ms))
         _tell(call, params, "ended", {"outcome": outcome, "ms": round(ms, 1)})
     return CallAnswer(
         text=answer.text, structured=answer.structured, is_error=answer.is_error, ms=round(ms, 1)
     )
-
-
-def _may_reach(call: Call, row: ToolRow) -> bool:
-    """Whether the caller's token covers the agent; the tools are asked for with the owner's."""
-    caller = call.caller
-    return caller.kind is CallerKind.OWNER or (row.agent is not None and matches(row.agent, caller.agents))
-
-
-async def _require_reach(call: Call, params: CallParams) -> None:
-    if call.caller.kind is CallerKind.OWNER:
-        return
-    rows = await list_tools(call, ToolsParams(agent=params.agent))
-    if all(row.name != params.tool for row in rows):
-        raise PloinkyError("FORBIDDEN", "This caller's token covers no such tool.")
 
 
 def _tell(call: Call, params: CallParams, kind: str, facts: JsonObject) -> None:

@@ -11,6 +11,8 @@ from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.hub import EventHub
 from ploinky.gateway.runner import Runner
 from ploinky.operations.platform import Platform
+from ploinky.router.approvals import CallApprovals
+from ploinky.router.callers import Caller
 from ploinky.router.gateway_client import GatewayClient
 from ploinky.workspace.settings import Settings
 
@@ -19,17 +21,19 @@ from ploinky.workspace.settings import Settings
 class Services:
     """``platform`` makes one that knows the settings and the profile of this moment.
 
-    ``status`` is what the gateway knows of the agents, ``tools`` a client of this very gateway as its owner.
+    ``status`` is what the gateway knows of the agents, ``tools`` a client of this very gateway that acts as
+    a caller, ``approvals`` the calls of tools that wait for a person.
     ``restart`` ends this process so that its supervisor starts the next one; ``settings_at_start`` are those
     that it listens and routes by. ``household``: the assistants.
     """
 
     platform: Callable[[], Platform]
     status: Callable[[], Awaitable[JsonValue]]
-    tools: Callable[[], GatewayClient]
+    tools: Callable[[Caller], GatewayClient]
     hub: EventHub
     runner: Runner
     audit: AuditLog
     restart: Callable[[], Awaitable[None]]
     settings_at_start: Settings
     household: Household
+    approvals: CallApprovals

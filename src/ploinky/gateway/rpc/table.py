@@ -8,6 +8,7 @@ from typing import Any
 
 from ploinky.gateway.methods.agents import AGENT_METHODS
 from ploinky.gateway.methods.approvals import APPROVAL_METHODS
+from ploinky.gateway.methods.approving import APPROVING_METHODS
 from ploinky.gateway.methods.config import CONFIG_METHODS
 from ploinky.gateway.methods.environment import ENVIRONMENT_METHODS
 from ploinky.gateway.methods.events import EVENT_METHODS
@@ -22,6 +23,7 @@ from ploinky.gateway.rpc.method import Method
 SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Agents", AGENT_METHODS),
     ("Tools", TOOL_METHODS),
+    ("Calls that wait for a person", APPROVING_METHODS),
     ("Profiles and values", ENVIRONMENT_METHODS),
     ("Repositories", REPO_METHODS),
     ("Settings", CONFIG_METHODS),
