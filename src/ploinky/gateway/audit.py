@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ploinky.secrets.audit import AUDIT_FILE
 from ploinky.workspace.layout import Layout
 
 logger = logging.getLogger(__name__)
+MOST_DEFERRED = 10_000
 MOST_BYTES = 8 * 1024 * 1024
 
 
@@ -40,10 +41,11 @@ class AuditRecord:
 
 
 class AuditLog:
-    """Appends and reads; holds no state but the path."""
+    """Appends and reads; holds nothing but the path and what was deferred."""
 
     def __init__(self, layout: Layout) -> None:
         self._path = layout.logs / AUDIT_FILE
+        self._deferred: list[bytes] = []
 
     def record(self, record: AuditRecord) -> None:
         """Append one line."""
@@ -55,11 +57,17 @@ class AuditLog:
         except OSError as error:
             logger.warning("the audit log cannot be written: %s", error.strerror)
 
-    def record_all(self, records: Iterable[AuditRecord]) -> None:
-        """Append several lines at once."""
-        lines = b"".join(_line(record) for record in records)
+    def defer(self, record: AuditRecord) -> None:
+        """Append one line at the next ``flush``: on the path of calls, which do not wait for the disk."""
+        self._deferred.append(_line(record))
+        if len(self._deferred) >= MOST_DEFERRED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Append what waits."""
+        lines, self._deferred = self._deferred, []
         if lines:
-            self._write(lines)
+            self._write(b"".join(lines))
 
     def newest_first(self, *, most_bytes: int = MOST_BYTES) -> Iterator[JsonObject]:
         """Records of every kind, the newest first; a line that is none is left out.
@@ -67,6 +75,7 @@ class AuditLog:
         Raises:
             PloinkyError: ``FILE_READ``.
         """
+        self.flush()
         for path in (self._path, self._rolled):
             data = (read_bytes(path) or b"")[-most_bytes:]
             for line in reversed(data.splitlines()):

@@ -121,7 +121,8 @@ class _Gateway:
         self._household = wiring.household(self._tools)
         self._settings = SettingsFeed(ctx.layout, ctx.settings)
         self._metrics = Metrics(self._feed.ready)
-        self._telling = Telling(self._metrics, AuditLog(ctx.layout), self._hub)
+        self._audit = AuditLog(ctx.layout)
+        self._telling = Telling(self._metrics, self._audit, self._hub)
         self._approvals = CallApprovals(tell=self._telling.approval)
         self.restarting = False
         self._stop = anyio.Event()
@@ -169,7 +170,7 @@ class _Gateway:
         guard = Guard(
             verifier, _allowed_hosts(self._ctx, self._listen), Doors(sessions, open=mode.name == "none")
         )
-        audit = AuditLog(layout)
+        audit = self._audit
         face = WebFace(
             dispatcher=Dispatcher(method_table(SUBJECTS), self._services(runner), audit),
             hub=self._hub,
@@ -203,7 +204,7 @@ class _Gateway:
             tools=lambda caller: require_client(layout, None if caller == OWNER else str(caller)),
             hub=self._hub,
             runner=runner,
-            audit=AuditLog(layout),
+            audit=self._audit,
             restart=self._restart,
             settings_at_start=self._ctx.settings,
             household=self._household,

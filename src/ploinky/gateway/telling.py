@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import anyio
 
-from ploinky.base.clock import now_iso
 from ploinky.base.jsontypes import JsonObject
 from ploinky.gateway.audit import AuditLog, AuditRecord
 from ploinky.gateway.hub import EventHub
@@ -18,7 +17,6 @@ from ploinky.router.served import Served
 
 FLUSH_EVERY_S = 0.2
 _AT_ONCE = frozenset({"refused", "not_approved", "limited"})
-_MOST_WAITING = 10_000
 
 
 class Telling:
@@ -28,7 +26,6 @@ class Telling:
         self._metrics = metrics
         self._audit = audit
         self._hub = hub
-        self._lines: list[AuditRecord] = []
 
     def served(self, served: Served) -> None:
         """A request ended."""
@@ -38,11 +35,11 @@ class Telling:
         what = f"{served.agent}.{served.name}" if served.name else served.agent
         event = "tool" if served.method == "tools/call" else "mcp"
         target = "" if event == "tool" else served.method
-        self._lines.append(
-            AuditRecord(event, served.caller, what, served.outcome, target=target, ms=served.ms, at=now_iso())
-        )
-        if served.outcome in _AT_ONCE or len(self._lines) >= _MOST_WAITING:
-            self.flush()
+        record = AuditRecord(event, served.caller, what, served.outcome, target=target, ms=served.ms)
+        if served.outcome in _AT_ONCE:
+            self._audit.record(record)
+        else:
+            self._audit.defer(record)
         if self._hub.is_watched("calls"):
             facts: JsonObject = {
                 "caller": served.caller,
@@ -58,17 +55,11 @@ class Telling:
         facts: JsonObject = {"id": waiting.id, "caller": wanted.caller, "tool": wanted.tool}
         self._hub.publish("approvals", kind, facts, agent=wanted.agent)
 
-    def flush(self) -> None:
-        """Write what waits."""
-        lines, self._lines = self._lines, []
-        self._audit.record_all(lines)
-
     async def run(self) -> None:
         """Write every ``FLUSH_EVERY_S``, and once more at the end."""
         try:
             while True:
                 await anyio.sleep(FLUSH_EVERY_S)
-                if self._lines:
-                    self.flush()
+                self._audit.flush()
         finally:
-            self.flush()
+            self._audit.flush()

@@ -23,7 +23,7 @@ from ploinky.router.naming import Target
 
 OK = "ok"
 TOOL_FAILED = "tool_failed"
-_INTERRUPTED = "interrupted"
+INTERRUPTED = "interrupted"
 _ERROR = "error"
 _OUTCOMES: Mapping[int, str] = MappingProxyType(
     {
@@ -75,6 +75,6 @@ class Watched:
         if isinstance(error, RpcError):
             outcome = _OUTCOMES.get(error.code, _ERROR)
         elif error is not None:
-            outcome = _ERROR if isinstance(error, Exception) else _INTERRUPTED
+            outcome = _ERROR if isinstance(error, Exception) else INTERRUPTED
         ms = (time.perf_counter() - self._began) * 1000
         self._tell(Served(self._caller, self._method, self._target.agent, self._target.name, outcome, ms))

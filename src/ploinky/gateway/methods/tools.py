@@ -11,6 +11,7 @@ from pydantic import JsonValue as PydanticJson
 from ploinky.base.jsontypes import JsonObject
 from ploinky.gateway.rpc.method import Answer, Call, Method, Params, Rate, Scope, reading
 from ploinky.router.gateway_client import ToolAnswer, ToolInfo, ToolProgress
+from ploinky.router.served import INTERRUPTED, OK, TOOL_FAILED
 
 
 class ToolsParams(Params):
@@ -65,7 +66,7 @@ async def call_tool(call: Call, params: CallParams) -> CallAnswer:
         _tell(call, params, "progress", facts)
 
     began = time.perf_counter()
-    outcome = "INTERRUPTED"
+    outcome = INTERRUPTED
     try:
         answer: ToolAnswer = await services.tools(call.caller).call_tool(
             params.tool,
@@ -74,7 +75,7 @@ async def call_tool(call: Call, params: CallParams) -> CallAnswer:
             on_progress=on_progress,
             timeout_s=params.timeout_s,
         )
-        outcome = "TOOL_FAILED" if answer.is_error else "ok"
+        outcome = TOOL_FAILED if answer.is_error else OK
     finally:
         ms = (time.perf_counter() - began) * 1000
         _tell(call, params, "ended", {"outcome": outcome, "ms": round(ms, 1)})
