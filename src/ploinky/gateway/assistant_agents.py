@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ploinky.assistants.toolkit import AgentTool, OnProgress, ToolOutcome
 from ploinky.base.jsontypes import JsonObject
+from ploinky.router.callers import Caller, CallerKind
 from ploinky.router.inside import InsideTools
 
 
@@ -30,6 +31,6 @@ class RouterTools:
     ) -> ToolOutcome:
         if self._inside is None:
             return ToolOutcome("The agents are not there yet; try again.", is_error=True)
-        who = f"assistant:{caller}"
+        who = Caller(CallerKind.ASSISTANT, caller)
         answer = await self._inside.call(agent, tool, arguments, caller=who, on_progress=on_progress)
         return ToolOutcome(answer.text, answer.is_error)

@@ -17,7 +17,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, find_object, find_text
 from ploinky.mcp.messages import METHOD_NOT_FOUND, Request, RpcError
 from ploinky.mcp.upstream import ClientFacts
-from ploinky.router.callers import OWNER
+from ploinky.router.callers import Caller
 from ploinky.router.catalogue import View
 from ploinky.router.service import Origin, Service
 from ploinky.router.talks import Talks
@@ -67,15 +67,15 @@ class InsideTools:
         ]
 
     async def call(
-        self, agent: str, tool: str, arguments: JsonObject, *, caller: str, on_progress: OnProgress
+        self, agent: str, tool: str, arguments: JsonObject, *, caller: Caller, on_progress: OnProgress
     ) -> InsideAnswer:
-        """Call a tool; ``caller`` is whom the agent is told of. Cancelling ends the tool.
+        """Call a tool for ``caller``, as far as the policy lets it. Cancelling ends the tool.
 
         Raises:
             PloinkyError: ``TOOL_CALL_FAILED``, with what the router or the agent said.
         """
         send, receive = anyio.create_memory_object_stream[JsonObject](_MOST_NEWS)
-        talks = Talks(self._service.upstreams, ClientFacts(caller, _VERSION), lambda _: _Silent())
+        talks = Talks(self._service.upstreams, ClientFacts(str(caller), _VERSION), lambda _: _Silent())
         number = f"inside-{next(self._numbers)}"
         params: JsonObject = {"name": tool, "arguments": arguments, "_meta": {"progressToken": number}}
         request = Request(number, "tools/call", params)
@@ -83,7 +83,7 @@ class InsideTools:
             async with receive, anyio.create_task_group() as tasks:
                 tasks.start_soon(_pass_on, receive, on_progress)
                 async with send:
-                    result = await self._service.request(Origin(OWNER, agent), request, talks, _News(send))
+                    result = await self._service.request(Origin(caller, agent), request, talks, _News(send))
         except* RpcError as group:
             raise _failed(group) from group
         finally:
