@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,14 +11,11 @@ from ploinky.lifecycle.planner import plan_agent
 from ploinky.lifecycle.starting import start_agent
 from ploinky.lifecycle.stopping import remove_agent, stop_agent
 from ploinky.lifecycle.waves import start_agents
-from ploinky.runtimes.podman import PodmanRuntime
-from ploinky.runtimes.podman_service import OwnService
 from ploinky.runtimes.protocol import SandboxState
 from ploinky.runtimes.spec import LABEL_DIGEST
 from ploinky.wire.events import StepStarted
 from ploinky.workspace.states import AgentState
-from tests import engines
-from tests.lifecycle.stage import Stage, collect, make_context, plain_environ, short_folder, steps_done
+from tests.lifecycle.stage import Stage, collect, steps_done
 from tests.lifecycle.test_starting import EVERY_HOOK, FILES, ORDER, marks
 
 pytestmark = pytest.mark.podman
@@ -31,27 +27,6 @@ podman inspect --format '{{.State.Status}}' "$PLOINKY_CONTAINER_ID" > "$WORKSPAC
 exit 0
 """
 TRUSTING = StartOptions(trust=True)
-
-
-@pytest.fixture
-async def pods() -> AsyncIterator[Stage]:
-    """A fresh workspace over Podman."""
-    reason = engines.missing_engine("podman")
-    if reason is not None:
-        engines.absent("podman", reason)
-    with short_folder() as folder:
-        root = folder / "workspace"
-        root.mkdir()
-        environ = plain_environ()
-        runtime = PodmanRuntime(folder / "engine", environ)
-        made = Stage(make_context(root, folder / "run", runtime, environ), engines.image("podman"))
-        try:
-            yield made
-            for sandbox in await runtime.list(made.layout.id):
-                await runtime.remove(sandbox.name)
-        finally:
-            await runtime.aclose()
-            await OwnService(folder / "engine", environ).stop()
 
 
 def podman(*argv: str) -> str:

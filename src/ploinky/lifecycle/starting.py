@@ -366,15 +366,25 @@ class _Start:
         await change_entry(self._ctx, self._key, change)
 
     async def _clean_up(self, error: BaseException) -> None:
-        """Leave nothing half-made: what steps 3 to 11 made is removed, what step 12 started is stopped."""
+        """Leave nothing half-made: what steps 3 to 11 made is removed, what step 12 started is stopped.
+
+        That is done even if it cannot be noted (the disk is full); the journal then stays, so that the next
+        command notes it.
+        """
+
+        async def note() -> None:
+            if self._step > Step.LINKS or not self._was_running:
+                await move(self._ctx, self._key, AgentState.FAILED, _reason(error))
+
+        done = True
         with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEANUP_S):
-            try:
-                if self._step > Step.LINKS or not self._was_running:
-                    await move(self._ctx, self._key, AgentState.FAILED, _reason(error))
-                await self._take_away()
-            except PloinkyError as second:  # the journal stays, so that the next command tries again
-                _LOG.warning("agent %s: cannot clean up: %s", self._key, second.message)
-            else:
+            for work in (note, self._take_away):
+                try:
+                    await work()
+                except PloinkyError as second:
+                    done = False
+                    _LOG.warning("agent %s: cannot clean up: %s", self._key, second.message)
+            if done:
                 self._journal.clear()
 
     async def _take_away(self) -> None:
