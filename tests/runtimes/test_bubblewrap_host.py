@@ -59,6 +59,12 @@ def test_npm_comes_with_a_node_that_has_it(tmp_path: Path) -> None:
     assert found.commands == (("node", node), ("npm", npm))
 
 
+def test_a_program_of_one_file_is_shown_alone_even_from_a_home_folder(tmp_path: Path) -> None:
+    real = program(tmp_path / "home" / "me" / ".local" / "bin" / "uv")
+    (found,) = find_tools({"PATH": str(real.parent), "HOME": str(tmp_path / "home" / "me")}, tmp_path)
+    assert (found.name, found.executable, found.prefix) == ("uv", real, None)
+
+
 @pytest.mark.parametrize("place", ["home/me/bin", "home/me/.local/bin", "home/bin"])
 def test_an_interpreter_whose_folder_is_a_home_is_not_shown(tmp_path: Path, place: str) -> None:
     real = program(tmp_path / place / "node")

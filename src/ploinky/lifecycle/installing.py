@@ -54,6 +54,7 @@ _CACHES = {
     "UV_CACHE_DIR": "/tmp/.uv",  # noqa: S108
     "UV_LINK_MODE": "copy",
     "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
     "PIP_NO_CACHE_DIR": "1",
 }
 

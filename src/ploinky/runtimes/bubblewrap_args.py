@@ -138,6 +138,9 @@ def _system_args(host: HostSystem, version: BwrapVersion, size: int) -> list[str
         "/var/run",
     ]
     for tool in host.tools:
+        if tool.prefix is None:
+            args += ["--ro-bind", str(tool.executable), f"{HOST_TOOLS}/{tool.name}"]
+            continue
         args += ["--ro-bind", str(tool.prefix), str(tool.prefix)]
         for name, file in tool.commands:
             args += ["--symlink", str(file), f"{HOST_TOOLS}/{name}"]

@@ -51,6 +51,8 @@ _INTERPRETERS: dict[str, tuple[tuple[str, str], ...]] = {
         ("npx", "lib/node_modules/npm/bin/npx-cli.js"),
     ),
 }
+# programs of one file, shown alone wherever they lie
+_SINGLE_FILES = ("uv",)
 
 # Files of /proc that ask for the user, not for a capability: a sandbox started by root runs as the
 # host's uid 0 and could change the kernel's settings through them.
@@ -60,12 +62,12 @@ _PROC_HIDDEN = ("kcore", "keys", "key-users", "kmsg", "latency_stats", "sched_de
 
 @dataclass(frozen=True)
 class HostTool:
-    """An interpreter outside ``/usr``: ``prefix`` is the folder of its installation, ``companions`` the names
-    and files of commands that come with it."""
+    """A program outside ``/usr``: ``prefix`` is the folder of its installation, None if it is one file;
+    ``companions`` are the names and files of commands that come with it."""
 
     name: str
     executable: Path
-    prefix: Path
+    prefix: Path | None
     companions: tuple[tuple[str, Path], ...] = ()
 
     @property
@@ -114,22 +116,31 @@ def find_host_system(environ: Mapping[str, str], root: Path = Path("/")) -> Host
 
 
 def find_tools(environ: Mapping[str, str], root: Path = Path("/")) -> tuple[HostTool, ...]:
-    """Interpreters on ``PATH`` that ``/usr`` does not have and that may be shown."""
-    own = ":".join(str(root / each) for each in ("usr/local/bin", "usr/bin"))
+    """Programs on ``PATH`` that ``/usr`` does not have and that may be shown."""
     found = []
+    for name in _SINGLE_FILES:
+        executable = _outside_usr(name, environ, root)
+        if executable is not None:
+            found.append(HostTool(name, executable, None))
     for name, companions in _INTERPRETERS.items():
-        if shutil.which(name, path=own) is not None:
+        executable = _outside_usr(name, environ, root)
+        if executable is None:
             continue
-        command = shutil.which(name, path=environ.get("PATH", ""))
-        if command is None:
-            continue
-        executable = Path(command).resolve()
         prefix = executable.parent.parent
         if executable.parent.name == "bin" and _may_show(prefix, environ):
             files = [(each, prefix / place) for each, place in companions]
             there = tuple((each, file) for each, file in files if file.is_file())
             found.append(HostTool(name, executable, prefix, there))
     return tuple(found)
+
+
+def _outside_usr(name: str, environ: Mapping[str, str], root: Path) -> Path | None:
+    """The file that ``name`` means on ``PATH``, unless ``/usr`` has one of that name."""
+    own = ":".join(str(root / each) for each in ("usr/local/bin", "usr/bin"))
+    command = shutil.which(name, path=environ.get("PATH", ""))
+    if command is None or shutil.which(name, path=own) is not None:
+        return None
+    return Path(command).resolve()
 
 
 def made_up_etc(hostname: str, *, uid: int, gid: int, resolv_conf: str, hosts: str) -> dict[str, str]:
