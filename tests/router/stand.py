@@ -29,6 +29,7 @@ from ploinky.router.callers import OWNER, Caller, CallerKind
 from ploinky.router.gateway_client import GatewayAddress, GatewayClient
 from ploinky.router.router import Router, RouterSettings, open_router
 from ploinky.router.routes import AgentRoute, RouteTable
+from ploinky.router.servers.source import ServerSource
 from ploinky.toolhost.sources import Mount, config_sources
 from ploinky.wire.events import Event, Notice
 
@@ -59,6 +60,7 @@ class Agent:
     socket_path: Path
     environment: dict[str, str] = field(default_factory=dict)
     may_call: frozenset[str] = frozenset()
+    server: ServerSource | None = None
     process: anyio.abc.Process | None = None
     starts: int = 0
 
@@ -125,6 +127,7 @@ class Agent:
             workspace_path=str(self.folder.parent),
             may_call=self.may_call,
             instance=str(self.starts),
+            server=self.server,
         )
 
 

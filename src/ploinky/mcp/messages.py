@@ -56,6 +56,7 @@ META_VERSION = META + "protocolVersion"
 META_CAPABILITIES = META + "clientCapabilities"
 META_CLIENT = META + "clientInfo"
 META_SERVER = META + "serverInfo"
+META_LOG_LEVEL = META + "logLevel"
 META_SUBSCRIPTION = META + "subscriptionId"
 NAMED_METHODS: Mapping[str, str] = MappingProxyType(
     {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -89,11 +90,15 @@ class RpcError(Exception):
         self.message = message
         self.data = data
 
-    def body(self, request_id: RequestId | None) -> bytes:
+    def value(self) -> JsonObject:
+        """The ``error`` member of a response."""
         error: JsonObject = {"code": self.code, "message": self.message}
         if self.data is not None:
             error["data"] = self.data
-        return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "error": error})
+        return error
+
+    def body(self, request_id: RequestId | None) -> bytes:
+        return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "error": self.value()})
 
 
 @dataclass(frozen=True, slots=True)

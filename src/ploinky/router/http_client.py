@@ -15,6 +15,7 @@ import anyio.abc
 import httptools
 
 from ploinky.base.errors import DeadlineError, PloinkyError
+from ploinky.router.sse import EventReader, ServerEvent
 
 MAX_BODY = 64 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
@@ -43,8 +44,10 @@ class HttpRequest:
     headers: Mapping[str, str]
     body: bytes = b""
 
-    def head(self, address: HttpAddress) -> bytes:
-        lines = [f"{self.method} {self.path} HTTP/1.1", f"host: {address.authority}", "connection: close"]
+    def head(self, address: HttpAddress, *, keep: bool = False) -> bytes:
+        lines = [f"{self.method} {self.path} HTTP/1.1", f"host: {address.authority}"]
+        if not keep:
+            lines.append("connection: close")
         if self.body or self.method == "POST":
             lines.append(f"content-length: {len(self.body)}")
         lines.extend(f"{name}: {value}" for name, value in self.headers.items())
@@ -53,20 +56,13 @@ class HttpRequest:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-@dataclass(frozen=True)
-class ServerEvent:
-    """One event of a stream; ``id`` is empty if it had none."""
-
-    data: bytes
-    id: str
-
-
 class HttpResponse:
     """An answer whose head has come; the body is read by one of the three readers."""
 
-    def __init__(self, stream: anyio.abc.ByteReceiveStream) -> None:
+    def __init__(self, stream: anyio.abc.ByteReceiveStream, silence_s: float = SILENCE_S) -> None:
         self.headers: dict[str, str] = {}
         self._stream = stream
+        self._silence_s = silence_s
         self._parser = httptools.HttpResponseParser(self)
         self._parts: deque[bytes] = deque()
         self._head_done = False
@@ -75,6 +71,11 @@ class HttpResponse:
     @property
     def status(self) -> int:
         return self._parser.get_status_code()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the answer was read whole and the connection may carry another request."""
+        return self._done and self._parser.should_keep_alive()
 
     @property
     def is_stream(self) -> bool:
@@ -106,24 +107,18 @@ class HttpResponse:
 
     async def events(self) -> AsyncIterator[ServerEvent]:
         """Events with data, until the stream ends."""
-        open_line = b""
-        data: list[bytes] = []
-        event_id = ""
+        async for each in self.all_events():
+            if each.data:
+                yield each
+
+    async def all_events(self) -> AsyncIterator[ServerEvent]:
+        """Events, those too that only tell an id or how long to wait before coming back."""
+        reader = EventReader()
         async for chunk in self.chunks():
-            *lines, open_line = (open_line + chunk).split(b"\n")
-            if len(open_line) > MAX_BODY:
+            for each in reader.feed(chunk):
+                yield each
+            if reader.waiting > MAX_BODY:
                 raise PloinkyError("GATEWAY_PROTOCOL", f"An event has more than {MAX_BODY} bytes.")
-            for raw in lines:
-                line = raw.removesuffix(b"\r")
-                name, _, value = line.partition(b":")
-                if not line:
-                    if any(data):  # one without only names the stream's first id
-                        yield ServerEvent(b"\n".join(data), event_id)
-                    data, event_id = [], ""
-                elif name == b"data":
-                    data.append(value.removeprefix(b" "))
-                elif name == b"id":
-                    event_id = value.removeprefix(b" ").decode("latin-1")
 
     async def read_head(self) -> None:
         while not self._head_done:
@@ -131,10 +126,10 @@ class HttpResponse:
 
     async def _more(self) -> None:
         try:
-            with anyio.fail_after(SILENCE_S):
+            with anyio.fail_after(self._silence_s):
                 self._parser.feed_data(await self._stream.receive(_CHUNK))
         except TimeoutError as error:
-            raise DeadlineError("a sign of life from the gateway", SILENCE_S) from error
+            raise DeadlineError("a sign of life from the server", self._silence_s) from error
         except httptools.HttpParserError as error:
             raise PloinkyError("GATEWAY_PROTOCOL", "The gateway's answer is not HTTP.") from error
         except (anyio.EndOfStream, anyio.BrokenResourceError, OSError) as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ploinky.base.jsontypes import JsonObject, JsonValue
-from ploinky.mcp.messages import HEADER_MISMATCH, Headers, RpcError, decode_header
+from ploinky.mcp.messages import HEADER_MISMATCH, Headers, RpcError, decode_header, encode_header
 
 ANNOTATION = "x-mcp-header"
 _PREFIX = "mcp-param-"
@@ -56,6 +56,18 @@ def check_param_headers(
                 HEADER_MISMATCH,
                 f"The header {each.header.decode()} does not match the argument {'.'.join(each.path)!r}.",
             )
+
+
+def mirrored_headers(mirrored: tuple[ParamHeader, ...], arguments: JsonValue) -> dict[str, str]:
+    """The headers that a request with these arguments must carry."""
+    headers = {}
+    for each in mirrored:
+        value = _value_at(arguments, each.path)
+        if isinstance(value, bool):
+            headers[each.header.decode()] = "true" if value else "false"
+        elif isinstance(value, (str, int, float)):
+            headers[each.header.decode()] = encode_header(str(value))
+    return headers
 
 
 def _agree(mirrored: ParamHeader, value: JsonValue, raw: bytes | None) -> bool:

@@ -29,8 +29,9 @@ from ploinky.router.inside import InsideTools
 from ploinky.router.naming import Naming
 from ploinky.router.policy import EnabledOnly, Policy
 from ploinky.router.programs import ProgramAgent
-from ploinky.router.routes import RouteTable
+from ploinky.router.routes import AgentRoute, RouteTable
 from ploinky.router.served import Tell
+from ploinky.router.servers.server import ServerAgent
 from ploinky.router.service import Origin, Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
 from ploinky.router.sessions import Session, SessionStore
@@ -41,6 +42,7 @@ __all__ = ["Naming", "Router", "RouterSettings", "open_router"]
 
 logger = logging.getLogger(__name__)
 _SWEEP_EVERY = 60
+Agent = ProgramAgent | ServerAgent
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Router:
         self.settings = settings
         self._tasks = tasks
         self._parked = ParkedRuns(tasks)
-        self._agents: dict[str, ProgramAgent] = {}
+        self._agents: dict[str, Agent] = {}
         self._changed = anyio.Event()
         self._service = Service(
             table,
@@ -141,7 +143,7 @@ class Router:
         changed = self._adopt_routes()
         async with anyio.create_task_group() as group:
 
-            async def refresh(agent: ProgramAgent) -> None:
+            async def refresh(agent: Agent) -> None:
                 nonlocal changed
                 try:
                     with anyio.move_on_after(self.settings.agent_deadline_s):
@@ -184,17 +186,29 @@ class Router:
         changed = list(routes) != list(self._agents)
         for key in [key for key in self._agents if key not in routes]:
             self._agents.pop(key).close()
-        ordered = {}
+        ordered: dict[str, Agent] = {}
         for key, route in routes.items():
             agent = self._agents.get(key)
+            if agent is not None and isinstance(agent, ServerAgent) != (route.server is not None):
+                agent.close()
+                agent = None
             if agent is None:
-                ordered[key] = ProgramAgent(route, self._parked)
+                ordered[key] = self._new_agent(route)
+                changed = True
             else:
                 changed = agent.adopt(route) or changed
                 ordered[key] = agent
         self._agents.clear()
         self._agents.update(ordered)
         return changed
+
+    def _new_agent(self, route: AgentRoute) -> Agent:
+        if route.server is None:
+            return ProgramAgent(route, self._parked)
+        return ServerAgent(route, self._tasks, self._changed_offer)
+
+    def _changed_offer(self) -> None:
+        self._changed.set()
 
     def _end_talks(self, session: Session) -> None:
         if session.talks is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ploinky.base.errors import PloinkyError
+from ploinky.router.servers.source import ServerSource
 from ploinky.toolhost.sources import ConfigSource
 
 Environment = Callable[[], Awaitable[Mapping[str, str]]]
@@ -27,7 +28,8 @@ class AgentRoute:
 
     ``environment`` gives the agent's full environment, secrets included, at the moment a tool starts; the
     router keeps no copy. ``config_sources`` are tried in order (``toolhost.sources.config_sources``).
-    ``instance`` changes when the sandbox was started anew. ``reason`` says why the agent is not ready.
+    ``instance`` changes when the sandbox was started anew. ``reason`` says why the agent is not ready. With
+    a ``server`` it is an MCP server and not a set of programs.
     """
 
     key: str
@@ -40,6 +42,7 @@ class AgentRoute:
     code_path: str = "/code"
     may_call: frozenset[str] = frozenset()
     instance: str = ""
+    server: ServerSource | None = None
 
 
 class RouteTable:
