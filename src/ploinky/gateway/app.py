@@ -47,7 +47,8 @@ Clients need a bearer token: ploinky token
 class GatewayParts:
     """What the application stands on: rows by path, websockets by path, and pages for what is neither.
 
-    ``on_close`` is called when streams should end.
+    A key of ``sockets`` that ends with a slash is for all that lies below it. ``on_close`` is called when
+    streams should end.
     """
 
     router: Router
@@ -57,6 +58,11 @@ class GatewayParts:
     pages: Pages | None = None
     on_close: Callable[[], None] = lambda: None
     mounts: tuple[Mount, ...] = ()
+
+    def socket(self, path: str) -> Handler | None:
+        """What answers a websocket at ``path``."""
+        below = (each for key, each in self.sockets.items() if key.endswith("/") and path.startswith(key))
+        return self.sockets.get(path) or next(below, None)
 
 
 class GatewayApp:
@@ -135,7 +141,7 @@ class GatewayApp:
         except HttpError as error:
             await refuse_websocket(send, error)
             return
-        handler = self._parts.sockets.get(scope["path"])
+        handler = self._parts.socket(scope["path"])
         if handler is None:
             await refuse_websocket(send, HttpError(404, "There is nothing at this path."))
             return

@@ -37,10 +37,15 @@ from ploinky.gateway.metrics import Metrics
 from ploinky.gateway.mounts import file_mounts, metrics_mount
 from ploinky.gateway.pages import Pages
 from ploinky.gateway.route_feed import RouteFeed
+from ploinky.gateway.rows import Mount
 from ploinky.gateway.rpc.dispatch import Dispatcher
 from ploinky.gateway.rpc.services import Services
 from ploinky.gateway.rpc.table import SUBJECTS, method_table
 from ploinky.gateway.runner import Runner
+from ploinky.gateway.service_doors import PREFIX as SERVICES
+from ploinky.gateway.service_doors import ServiceDoors
+from ploinky.gateway.service_proxy import ServiceProxy
+from ploinky.gateway.service_sockets import ServiceSockets
 from ploinky.gateway.sessions import SessionStore
 from ploinky.gateway.settings_feed import SettingsFeed
 from ploinky.gateway.telling import Telling
@@ -124,6 +129,9 @@ class _Gateway:
         self._audit = AuditLog(ctx.layout)
         self._telling = Telling(self._metrics, self._audit, self._hub)
         self._approvals = CallApprovals(tell=self._telling.approval)
+        rules = RulePolicy(self._feed.table, lambda: self._settings.now().router.policy, self._approvals)
+        self._policy = rules
+        self._doors = ServiceDoors(self._feed.table, rules, self._telling.served)
         self.restarting = False
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
@@ -132,7 +140,7 @@ class _Gateway:
 
     async def run(self) -> None:
         async with (
-            open_router(self._feed.table, self._router_settings(), self._policy()) as router,
+            open_router(self._feed.table, self._router_settings(), self._policy) as router,
             anyio.create_task_group() as tasks,
         ):
             self._metrics.follow_sessions(router.sessions)
@@ -190,11 +198,15 @@ class _Gateway:
             router=router,
             guard=guard,
             rows={**control.rows(), **face.rows()},
-            sockets=face.sockets(),
+            sockets={**face.sockets(), f"{SERVICES}/": ServiceSockets(self._doors).handle},
             pages=Pages(),
             on_close=self._hub.close,
-            mounts=(*file_mounts(self._ctx), metrics_mount(self._metrics)),
+            mounts=(*file_mounts(self._ctx), metrics_mount(self._metrics), self._services_mount()),
         )
+
+    def _services_mount(self) -> Mount:
+        most = self._ctx.settings.gateway.max_upload_bytes
+        return Mount(SERVICES, ServiceProxy(self._doors, most_bytes=most).handle)
 
     def _services(self, runner: Runner) -> Services:
         layout = self._ctx.layout
@@ -289,9 +301,6 @@ class _Gateway:
         self._settings.look()
         self._reconciler.poke()
         return {"agents": list(self._reconciler.statuses())}
-
-    def _policy(self) -> RulePolicy:
-        return RulePolicy(self._feed.table, lambda: self._settings.now().router.policy, self._approvals)
 
     def _router_settings(self) -> RouterSettings:
         router = self._ctx.settings.router

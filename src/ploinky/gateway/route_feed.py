@@ -87,6 +87,7 @@ class RouteFeed:
             environment=_cached(self._ctx, status.key),
             workspace_path=str(plan.place.project),
             may_call=frozenset(ref.key for ref in plan.config.enable),
+            ports=_service_ports(plan),
             instance=instance,
         )
 
@@ -110,6 +111,12 @@ class RouteFeed:
         except PloinkyError as error:
             _log.warning("the tools of %s are not known: %s", key, error.message)
             return nowhere
+
+
+def _service_ports(plan: StartPlan) -> tuple[int, ...]:
+    config = plan.config
+    published = (port.container_port for port in config.ports if port.protocol == "tcp")
+    return tuple(dict.fromkeys((config.main_port, *published)))
 
 
 def _planned_sources(plan: StartPlan) -> tuple[ConfigSource, ...]:

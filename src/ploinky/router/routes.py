@@ -28,8 +28,9 @@ class AgentRoute:
 
     ``environment`` gives the agent's full environment, secrets included, at the moment a tool starts; the
     router keeps no copy. ``config_sources`` are tried in order (``toolhost.sources.config_sources``).
-    ``instance`` changes when the sandbox was started anew. ``reason`` says why the agent is not ready. With
-    a ``server`` it is an MCP server and not a set of programs.
+    ``ports`` are those of services inside, the main one first. ``instance`` changes when the sandbox was
+    started anew. ``reason`` says why the agent is not ready. With a ``server`` it is an MCP server and not a
+    set of programs.
     """
 
     key: str
@@ -41,6 +42,7 @@ class AgentRoute:
     workspace_path: str = "/code"
     code_path: str = "/code"
     may_call: frozenset[str] = frozenset()
+    ports: tuple[int, ...] = ()
     instance: str = ""
     server: ServerSource | None = None
 
