@@ -256,10 +256,35 @@ def test_a_clients_file_keeps_all_else(client: str, file: str, section: str, sta
     assert after["theme"] == "dark"
     assert after[section]["other"] == {"command": "x"}
     assert after[section]["ploinky"]["args"][-2:] == ["mcp", "stdio"]
-    assert (
-        path.with_name("mcp.json.bak" if "/" in file else ".mcp.json.bak").read_text(encoding="utf-8")
-        == before
-    )
+    backup = path.with_name("mcp.json.bak" if "/" in file else ".mcp.json.bak")
+    assert backup.read_text(encoding="utf-8") == before
+    assert "is right" in stage.run("mcp", "config", client, "--install").err
+    stage.run("mcp", "config", client, "--remove")
+    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(before)
+    kept = path.read_bytes()
+    assert "has no 'ploinky'" in stage.run("mcp", "config", client, "--remove").err
+    assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("client", "file", "url"),
+    [
+        ("claude-desktop", ".config/Claude/claude_desktop_config.json", "url"),
+        ("windsurf", ".codeium/windsurf/mcp_config.json", "serverUrl"),
+        ("gemini", ".gemini/settings.json", "httpUrl"),
+    ],
+)
+def test_a_client_that_keeps_its_servers_at_home_is_served_there(
+    client: str, file: str, url: str, stage: Stage
+) -> None:
+    path = stage.runtime / "home" / file
+    stage.run("mcp", "config", client, "--install", "--http")
+    entry = json.loads(path.read_text(encoding="utf-8"))["mcpServers"]["ploinky"]
+    assert entry[url].endswith("/mcp")
+    assert path.stat().st_mode & 0o077 == 0
+    stage.run("mcp", "config", client, "--install")
+    assert "Bearer" not in path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_codex_gets_a_table_and_keeps_its_lines(stage: Stage) -> None:
@@ -272,6 +297,12 @@ def test_codex_gets_a_table_and_keeps_its_lines(stage: Stage) -> None:
     assert text.startswith('# mine\nmodel = "x"\n')
     assert text.count("[mcp_servers.ploinky]") == 1
     assert tomllib.loads(text)["mcp_servers"]["other"] == {"command": "y"}
+    stage.run("mcp", "config", "codex", "--remove")
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == {
+        "model": "x",
+        "mcp_servers": {"other": {"command": "y"}},
+    }
+    stage.run("mcp", "config", "codex", "--install", "--remove", code=2)
 
 
 def test_a_clients_file_that_is_not_understood_is_not_touched(stage: Stage) -> None:

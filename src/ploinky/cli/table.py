@@ -156,7 +156,7 @@ COMMANDS = (
         "Connect MCP clients.",
         section=TOOLS,
         children=(
-            Entry("config", "Print or install the configuration of an MCP client.", "clients:config"),
+            Entry("config", "Print, install or remove the configuration of an MCP client.", "clients:config"),
             Entry("approvals", "List the calls that wait for approval.", "clients:approvals"),
             Entry("approve", "Let a call that waits go on, or refuse it.", "clients:approve"),
             Entry("stdio", "Be an MCP server on stdin and stdout for the router.", "clients:stdio"),

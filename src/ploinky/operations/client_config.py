@@ -2,17 +2,19 @@
 
 One row per client: where its file lies, and how a server stands in it. By default the client starts
 ``ploinky mcp stdio``, which needs no token in the client's file and finds the router whatever its port is.
-Installing changes nothing but the one entry, and keeps the former file beside it.
+Installing and removing change nothing but the one entry, and keep the former file beside it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import stat
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
@@ -29,18 +31,21 @@ from ploinky.wire.events import Event, Notice, Output, Result
 class ServerEntry:
     """The router as a client's entry: by a command (no token), or by URL with the owner's token."""
 
-    name: str
     command: tuple[str, ...]
     url: str | None = None
     token: str | None = None
 
 
+Merge = Callable[[str, str, ServerEntry | None], str]
+
+
 @dataclass(frozen=True)
 class Client:
-    """One MCP client. ``file`` is where its servers stand; ``merge`` makes the new text of that file."""
+    """One MCP client. ``file`` is where its servers stand, from the workspace's root and the user's home;
+    ``merge`` makes the new text of that file, in which the server of that name is the entry, or is not."""
 
     file: Callable[[Path, Path], Path]
-    merge: Callable[[str, ServerEntry], str]
+    merge: Merge
 
 
 def _stdio(entry: ServerEntry) -> JsonObject:
@@ -61,8 +66,18 @@ def _untyped(entry: ServerEntry) -> JsonObject:
     return _http(entry) if entry.url else _stdio(entry)
 
 
-def _json_merge(section: str, form: Callable[[ServerEntry], JsonObject]) -> Callable[[str, ServerEntry], str]:
-    def merge(text: str, entry: ServerEntry) -> str:
+def _windsurf(entry: ServerEntry) -> JsonObject:
+    served = _http(entry)
+    return {"serverUrl": served["url"], "headers": served["headers"]} if entry.url else _stdio(entry)
+
+
+def _gemini(entry: ServerEntry) -> JsonObject:
+    served = _http(entry)
+    return {"httpUrl": served["url"], "headers": served["headers"]} if entry.url else _stdio(entry)
+
+
+def _json_merge(section: str, form: Callable[[ServerEntry], JsonObject]) -> Merge:
+    def merge(text: str, name: str, entry: ServerEntry | None) -> str:
         try:
             document = json.loads(text) if text.strip() else {}
         except ValueError as error:
@@ -70,21 +85,27 @@ def _json_merge(section: str, form: Callable[[ServerEntry], JsonObject]) -> Call
         servers = document.setdefault(section, {}) if isinstance(document, dict) else None
         if not isinstance(servers, dict):
             raise _unreadable(f"{section!r} is no object")
-        servers[entry.name] = form(entry)
+        if entry is None:
+            if servers.pop(name, None) is None:
+                return text
+        else:
+            servers[name] = form(entry)
         return json.dumps(document, indent=_indent(text), ensure_ascii=False) + "\n"
 
     return merge
 
 
-def _toml_merge(text: str, entry: ServerEntry) -> str:
-    """Codex: replace or append one table; every other line stays as it is."""
-    table = _toml_table(entry)
-    header = re.escape(f"[mcp_servers.{entry.name}]")
+def _toml_merge(text: str, name: str, entry: ServerEntry | None) -> str:
+    """Codex: replace, append or cut one table; every other line stays as it is."""
+    table = "" if entry is None else _toml_table(name, entry)
+    header = re.escape(f"[mcp_servers.{name}]")
     own = re.compile(rf"^{header}[ \t]*\n(?:(?!\[).*\n?)*", re.MULTILINE)
     try:
         tomllib.loads(text)
         if own.search(text):
             merged = own.sub(lambda _: table, text, count=1)
+        elif entry is None:
+            merged = text
         else:
             merged = text + ("" if not text or text.endswith("\n") else "\n") + ("\n" if text else "") + table
         tomllib.loads(merged)
@@ -93,8 +114,8 @@ def _toml_merge(text: str, entry: ServerEntry) -> str:
     return merged
 
 
-def _toml_table(entry: ServerEntry) -> str:
-    lines = [f"[mcp_servers.{entry.name}]"]
+def _toml_table(name: str, entry: ServerEntry) -> str:
+    lines = [f"[mcp_servers.{name}]"]
     if entry.url:
         lines += [f"url = {json.dumps(entry.url)}"]
         lines += [f"http_headers = {{ Authorization = {json.dumps(f'Bearer {entry.token}')} }}"]
@@ -111,7 +132,26 @@ CLIENTS: Mapping[str, Client] = {
     "cursor": Client(lambda root, home: root / ".cursor" / "mcp.json", _json_merge("mcpServers", _untyped)),
     "vscode": Client(lambda root, home: root / ".vscode" / "mcp.json", _json_merge("servers", _typed)),
     "codex": Client(lambda root, home: home / ".codex" / "config.toml", _toml_merge),
+    "claude-desktop": Client(
+        lambda root, home: home / ".config" / "Claude" / "claude_desktop_config.json",
+        _json_merge("mcpServers", _untyped),
+    ),
+    "windsurf": Client(
+        lambda root, home: home / ".codeium" / "windsurf" / "mcp_config.json",
+        _json_merge("mcpServers", _windsurf),
+    ),
+    "gemini": Client(
+        lambda root, home: home / ".gemini" / "settings.json", _json_merge("mcpServers", _gemini)
+    ),
 }
+
+
+class Change(Enum):
+    """What is done to the client's file."""
+
+    NONE = "none"
+    INSTALL = "install"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True)
@@ -120,13 +160,13 @@ class ConfigRequest:
 
     client: str
     name: str
-    install: bool
+    change: Change
     file: Path | None
     token: str | None
 
 
 async def client_config(platform: Platform, request: ConfigRequest) -> AsyncIterator[Event]:
-    """Print the client's configuration, or merge it into the client's file.
+    """Print the client's configuration, merge it into the client's file, or take it out of that file.
 
     Raises:
         PloinkyError: ``CLIENT_CONFIG`` if the file cannot be understood; it is not changed then.
@@ -135,41 +175,67 @@ async def client_config(platform: Platform, request: ConfigRequest) -> AsyncIter
     entry = _entry(platform, request)
     home = Path(platform.environ.get("HOME") or Path.home())
     path = request.file or client.file(platform.layout.root, home)
-    value: JsonObject = {"client": request.client, "file": str(path), "installed": request.install}
-    if not request.install:
-        text = client.merge("", entry)
+    value: JsonObject = {
+        "client": request.client,
+        "file": str(path),
+        "installed": request.change is Change.INSTALL,
+        "removed": request.change is Change.REMOVE,
+    }
+    if request.change is Change.NONE:
+        text = client.merge("", request.name, entry)
         yield Notice(message=f"For {path} (ploinky mcp config {request.client} --install writes it):")
         yield Output(text=text)
         yield Result(value={**value, "text": text})
         return
+    wanted = entry if request.change is Change.INSTALL else None
     if platform.layout.root in path.parents:
         require_unlinked(path)  # agents in global mode write there, and what is read is copied
     with FileLock(platform.layout.lock("client-config")):
         before = read_text(path)
-        try:
-            merged = client.merge(before or "", entry)
-        except PloinkyError as error:
-            raise PloinkyError(
-                error.code,
-                f"{path}: {error.message}",
-                hint=f"It was not changed. Add by hand what this prints: ploinky mcp config {request.client}",
-            ) from error
+        merged = _merged(client, path, before or "", request, wanted)
+        if merged == (before or ""):
+            yield Notice(
+                message=f"{path} has no {request.name!r}." if wanted is None else f"{path} is right."
+            )
+            yield Result(value={**value, "backup": None})
+            return
         backup = None if before is None else _keep(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        mode = 0o600 if entry.token else 0o644
-        write_atomic(path, merged.encode(), mode=mode)
-    yield Notice(message=f"Wrote '{entry.name}' to {path}" + (f" (before: {backup})" if backup else ""))
+        write_atomic(path, merged.encode(), mode=_mode(path, entry))
+    done = "Wrote" if wanted is not None else "Removed"
+    where = f"{'to' if wanted is not None else 'from'} {path}"
+    yield Notice(message=f"{done} '{request.name}' {where}" + (f" (before: {backup})" if backup else ""))
     yield Result(value={**value, "backup": str(backup) if backup else None})
+
+
+def _merged(
+    client: Client, path: Path, before: str, request: ConfigRequest, entry: ServerEntry | None
+) -> str:
+    try:
+        return client.merge(before, request.name, entry)
+    except PloinkyError as error:
+        raise PloinkyError(
+            error.code,
+            f"{path}: {error.message}",
+            hint=f"It was not changed. Do by hand what this prints: ploinky mcp config {request.client}",
+        ) from error
+
+
+def _mode(path: Path, entry: ServerEntry) -> int:
+    """The file's own mode, so that what was private stays so; private where the owner's token is in it."""
+    if entry.token:
+        return 0o600
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
 
 
 def _entry(platform: Platform, request: ConfigRequest) -> ServerEntry:
     command = (sys.executable, "-m", "ploinky", "--workspace", str(platform.layout.root), "mcp", "stdio")
     if request.token is None:
-        return ServerEntry(request.name, command)
+        return ServerEntry(command)
     endpoint = find_endpoint(platform.layout)
     port = last_port(platform.layout) or platform.settings.gateway.port
     base = endpoint.url if endpoint else f"http://{bind_host(platform)}:{port}"
-    return ServerEntry(request.name, command, f"{base}/mcp", request.token)
+    return ServerEntry(command, f"{base}/mcp", request.token)
 
 
 def _keep(path: Path) -> Path:

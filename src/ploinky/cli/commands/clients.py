@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from ploinky.base.errors import UsageError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.cli.console import Console, Tone
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import perform, platform_of, run_async
 from ploinky.workspace.layout import require_workspace
 
-CLIENT_NAMES = ("claude", "cursor", "vscode", "codex")
+CLIENT_NAMES = ("claude", "claude-desktop", "cursor", "vscode", "codex", "gemini", "windsurf")
 
 
 @command(
@@ -22,27 +23,38 @@ CLIENT_NAMES = ("claude", "cursor", "vscode", "codex")
     "ploinky mcp config claude",
     "ploinky mcp config cursor --install",
     "ploinky mcp config vscode --http",
+    "ploinky mcp config cursor --remove",
 )
 @click.argument("client", type=click.Choice(CLIENT_NAMES))
 @click.option("--install", is_flag=True, help="Merge it into the client's file; the former one is kept.")
+@click.option("--remove", is_flag=True, help="Take it out of the client's file; the former one is kept.")
 @click.option("--http", is_flag=True, help="By URL, with the owner's token in it, instead of a command.")
 @click.option("--name", default="ploinky", show_default=True, help="The server's name in the client.")
 @click.option("--file", type=click.Path(path_type=Path), help="This file instead of the client's usual one.")
 def config(
-    invocation: Invocation, client: str, install: bool, http: bool, name: str, file: Path | None
+    invocation: Invocation,
+    client: str,
+    install: bool,
+    remove: bool,
+    http: bool,
+    name: str,
+    file: Path | None,
 ) -> None:
-    """Print or install the configuration of an MCP client.
+    """Print, install or remove the configuration of an MCP client.
 
-    claude, cursor and vscode keep it in the workspace's folder, codex in your home. No other entry of the
-    file is touched.
+    claude, cursor and vscode keep it in the workspace's folder, the others in your home. No other entry of
+    the file is touched.
     """
     from ploinky.app import owner_token
-    from ploinky.operations.client_config import ConfigRequest, client_config
+    from ploinky.operations.client_config import Change, ConfigRequest, client_config
 
+    if install and remove:
+        raise UsageError("USAGE", "Give either --install or --remove.")
+    change = Change.INSTALL if install else Change.REMOVE if remove else Change.NONE
     platform = platform_of(invocation)
     token = owner_token(platform) if http else None
     target = invocation.start_dir / file if file is not None else None
-    request = ConfigRequest(client, name, install, target, token)
+    request = ConfigRequest(client, name, change, target, token)
     perform(invocation, functools.partial(client_config, request=request))
 
 
