@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
@@ -20,6 +21,7 @@ import anyio.to_thread
 from ploinky.assistants.approvals import Approvals
 from ploinky.assistants.configuration import AssistantConfig
 from ploinky.assistants.context import Context, build_context
+from ploinky.assistants.folders import FolderIndex
 from ploinky.assistants.ids import new_id
 from ploinky.assistants.incidents import Incidents
 from ploinky.assistants.incoming import new_messages
@@ -39,6 +41,7 @@ from ploinky.assistants.substrate import FILES, Substrate, make_root
 from ploinky.assistants.threads import ThreadStore, require_content
 from ploinky.assistants.toolbox import Toolbox
 from ploinky.assistants.toolkit import BuiltinTool
+from ploinky.assistants.traces import Traces
 from ploinky.assistants.turn.assemble import gather
 from ploinky.assistants.turn.engine import run_turn
 from ploinky.assistants.turn.load import request_of
@@ -46,7 +49,12 @@ from ploinky.assistants.turn.state import TurnParts, TurnState
 from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import PloinkyError, UsageError
+from ploinky.base.jsontypes import JsonObject
 from ploinky.providers.models import Models
+
+if TYPE_CHECKING:
+    from ploinky.assistants.autonomy.cron import Cron
+    from ploinky.assistants.autonomy.heartbeat import Heartbeat
 
 _log = logging.getLogger(__name__)
 STORE = "state.db"
@@ -57,12 +65,16 @@ _CANCEL_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What is asked of an assistant. ``messages`` may be a client's whole list; only what is new is added."""
+    """What is asked of an assistant. ``messages`` may be a client's whole list; only what is new is added.
+
+    ``call``: instead of asking the model, call this tool with these arguments, under the same approvals.
+    """
 
     session: Session
     messages: Sequence[NewMessage]
     kind: RunKind = RunKind.USER
     depth: int = 0
+    call: tuple[str, JsonObject] | None = None
 
 
 class Assistant:
@@ -92,8 +104,11 @@ class Assistant:
             lambda: self.settings.workspaces,
             frozenset(file.name for file in FILES),
         )
+        self.folders = FolderIndex(self.reach, self.database, lambda: self.settings.workspaces)
+        self.traces = Traces(self.database, services.scrubber.scrub)
         self.model = AssistantModel(models, config.model_id)
         self._toolbox: Toolbox | None = None
+        self._autonomy: tuple[Cron, Heartbeat] | None = None
         self._lanes: Lanes | None = None
 
     @property
@@ -113,8 +128,19 @@ class Assistant:
         assert self._toolbox is not None, "equip comes first"
         return self._toolbox
 
-    def equip(self, tools: Sequence[BuiltinTool]) -> None:
-        """Give the assistant its built-in tools; called once, before ``run``."""
+    @property
+    def cron(self) -> Cron:
+        assert self._autonomy is not None, "equip comes first"
+        return self._autonomy[0]
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        assert self._autonomy is not None, "equip comes first"
+        return self._autonomy[1]
+
+    def equip(self, tools: Sequence[BuiltinTool], cron: Cron, heartbeat: Heartbeat) -> None:
+        """Give the assistant its built-in tools and its clocks; called once, before ``run``."""
+        self._autonomy = (cron, heartbeat)
         agents = self._services.agents
         self._toolbox = Toolbox(self.id, tools, agents, lambda: self.settings.tools)
 
@@ -128,16 +154,22 @@ class Assistant:
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled. Runs that an earlier process left are ended or taken up first."""
         _, waiting = await anyio.to_thread.run_sync(self.runs.recover)
+        keeping = anyio.CancelScope(shield=True)  # the journal ends last: turns that end have much to tell
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.journal.run)
+                tasks.start_soon(self._keep_journal, keeping)
                 tasks.start_soon(self._prune)
-                async with anyio.create_task_group() as turns:
-                    self._lanes = Lanes(turns, self._work)
-                    for run in waiting:
-                        self._lanes.add(run)
-                    task_status.started()
-                    await anyio.sleep_forever()
+                try:
+                    async with anyio.create_task_group() as turns:
+                        self._lanes = Lanes(turns, self._work)
+                        for run in waiting:
+                            self._lanes.add(run)
+                        turns.start_soon(self.cron.run)
+                        turns.start_soon(self.heartbeat.run)
+                        task_status.started()
+                        await anyio.sleep_forever()
+                finally:
+                    keeping.cancel()
         finally:
             self.journal.close()
             with anyio.CancelScope(shield=True):
@@ -159,7 +191,12 @@ class Assistant:
         await self._services.scrubber.refresh()
         messages = self._fresh(request)
         run = Run(
-            new_id("run"), session, request.kind, RunStatus.QUEUED, now_iso(), request=request_of(messages)
+            new_id("run"),
+            session,
+            request.kind,
+            RunStatus.QUEUED,
+            now_iso(),
+            request=request_of(messages, request.call),
         )
         idle = lanes.is_idle(session.id)
         lanes.require_room(session.id, self.settings.turn.queue)
@@ -237,6 +274,8 @@ class Assistant:
         return scrubbed
 
     def _new(self, request: RunRequest) -> list[NewMessage]:
+        if request.call is not None:
+            return []
         if not request.messages:
             raise UsageError("NO_MESSAGE", "messages must hold at least one.", details={"field": "messages"})
         return new_messages(self.threads.messages(request.session.id), request.messages)
@@ -282,6 +321,10 @@ class Assistant:
                 "An incident is open: nothing is sent unasked until it is cleared.",
                 hint="See: ploinky approvals incident",
             )
+
+    async def _keep_journal(self, keeping: anyio.CancelScope) -> None:
+        with keeping:
+            await self.journal.run()
 
     async def _prune(self) -> None:
         while True:

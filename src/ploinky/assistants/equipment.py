@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ploinky.assistants.assistant import Assistant
+from ploinky.assistants.autonomy.cron import Cron
+from ploinky.assistants.autonomy.heartbeat import Heartbeat
 from ploinky.assistants.journal import EventKind
 from ploinky.assistants.services import AssistantServices
 from ploinky.assistants.toolkit import ToolUse
 from ploinky.assistants.tools.files import make_file_tools
 from ploinky.assistants.tools.memory import make_memory_tools
 from ploinky.assistants.tools.others import AskOther, make_ask_tool, make_credential_tool
+from ploinky.assistants.tools.schedule import make_schedule_tool
 from ploinky.assistants.tools.web import make_web_tools
 from ploinky.base.jsontypes import JsonObject
 
@@ -27,6 +30,7 @@ def equip(
         session, run_id = use.run.session.id, use.run.id
         await assistant.journal.append(session, EventKind.CREDENTIAL_NEEDED, arguments, run_id=run_id)
 
+    cron, heartbeat = Cron(assistant), Heartbeat(assistant)
     assistant.equip(
         [
             *make_memory_tools(assistant.memory),
@@ -34,6 +38,9 @@ def equip(
             *make_web_tools(services.fetching),
             make_ask_tool(assistant.id, names, ask),
             make_credential_tool(request_credential),
+            make_schedule_tool(cron, assistant.settings.cron.time_zone),
             *services.skills.tools(assistant.id),
-        ]
+        ],
+        cron,
+        heartbeat,
     )

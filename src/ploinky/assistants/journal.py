@@ -163,23 +163,19 @@ class EventJournal:
         """Every event after ``after``, those to come included; ends when the journal is closed."""
         self._followers += 1
         try:
-            while True:
+            while not self._closed:
                 waker = self._wakers.setdefault(session or "", anyio.Event())
                 events = self.page(after, session=session, run_id=run_id)
                 for event in events:
                     after = event.id
                     yield event
-                if len(events) == _PAGE:
-                    continue
-                if self._closed:
-                    return
                 if not events:
                     await waker.wait()
         finally:
             self._followers -= 1
 
     def close(self) -> None:
-        """End every ``follow`` once it has given what is there."""
+        """End every ``follow``, before the database is closed; what was not given yet comes next time."""
         self._closed = True
         wakers, self._wakers = self._wakers, {}
         for waker in wakers.values():

@@ -111,7 +111,6 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA foreign_keys = ON")
-                connection.execute("PRAGMA trusted_schema = OFF")
         except BaseException:
             connection.close()
             raise

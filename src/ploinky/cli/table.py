@@ -32,8 +32,9 @@ LIFE = "Life of agents"
 INSIDE = "Inside an agent"
 VALUES = "Profiles and values"
 TOOLS = "Tools"
+ASSISTANTS = "Assistants"
 GATEWAY = "Gateway and shell"
-SECTIONS = (WORKSPACE, AGENTS, LIFE, INSIDE, VALUES, TOOLS, GATEWAY)
+SECTIONS = (WORKSPACE, AGENTS, LIFE, INSIDE, VALUES, TOOLS, ASSISTANTS, GATEWAY)
 
 COMMANDS = (
     Entry("init", "Make a workspace here.", "workspace:init", WORKSPACE),
@@ -160,6 +161,93 @@ COMMANDS = (
             Entry("approvals", "List the calls that wait for approval.", "clients:approvals"),
             Entry("approve", "Let a call that waits go on, or refuse it.", "clients:approve"),
             Entry("stdio", "Be an MCP server on stdin and stdout for the router.", "clients:stdio"),
+        ),
+    ),
+    Entry("ask", "Ask an assistant one thing and print its answer.", "talk:ask", ASSISTANTS),
+    Entry("chat", "Talk with an assistant.", "talk:chat", ASSISTANTS),
+    Entry(
+        "assistant",
+        "List, make, show and remove assistants.",
+        section=ASSISTANTS,
+        bare="list",
+        children=(
+            Entry("list", "List the assistants; the first is the default.", "assistants:list_"),
+            Entry("show", "Show an assistant with its settings.", "assistants:show"),
+            Entry("create", "Make an assistant with a folder of its own.", "assistants:create"),
+            Entry(
+                "delete", "Take an assistant out of the configuration; its folder stays.", "assistants:delete"
+            ),
+            Entry(
+                "context",
+                "Show exactly what would be sent to the model, with sizes.",
+                "assistants:context",
+            ),
+        ),
+    ),
+    Entry(
+        "memory",
+        "Read, search and change what an assistant remembers.",
+        section=ASSISTANTS,
+        bare="list",
+        children=(
+            Entry("list", "List the memory files.", "minding:memory_list"),
+            Entry("show", "Print a memory file.", "minding:memory_show"),
+            Entry("search", "Search the memory files for words.", "minding:memory_search"),
+            Entry("write", "Replace a memory file by what comes on stdin.", "minding:memory_write"),
+            Entry(
+                "proposals",
+                "List the edits of memory that wait for you; accept or reject one.",
+                "minding:memory_proposals",
+            ),
+        ),
+    ),
+    Entry(
+        "cron",
+        "Jobs that an assistant runs at their times.",
+        section=ASSISTANTS,
+        bare="list",
+        children=(
+            Entry("list", "List the jobs with their next times.", "minding:cron_list"),
+            Entry("add", "Add a job.", "minding:cron_add"),
+            Entry("remove", "Remove a job with its history.", "minding:cron_remove"),
+            Entry("run", "Run a job now, beside its times.", "minding:cron_run"),
+            Entry("history", "Show how runs of jobs went.", "minding:cron_history"),
+        ),
+    ),
+    Entry(
+        "approvals",
+        "What waits for your word, and what goes without it.",
+        section=ASSISTANTS,
+        bare="list",
+        children=(
+            Entry("list", "List what waits for your word, of every assistant.", "minding:approvals_list"),
+            Entry("approve", "Let exactly this call go ahead.", "minding:approvals_approve"),
+            Entry("deny", "Do not let this call go ahead.", "minding:approvals_deny"),
+            Entry(
+                "grants",
+                "Show the tools of an assistant with their risk, and its grants.",
+                "minding:approvals_grants",
+            ),
+            Entry("revoke", "Take back a grant, or all of an assistant's.", "minding:approvals_revoke"),
+            Entry(
+                "incident", "Stop an assistant at once; --clear opens again.", "minding:approvals_incident"
+            ),
+        ),
+    ),
+    Entry(
+        "heartbeat",
+        "What an assistant looks after by itself.",
+        section=ASSISTANTS,
+        bare="status",
+        children=(
+            Entry(
+                "status",
+                "Show when the heartbeat beats next and what keeps it from it.",
+                "minding:heartbeat_status",
+            ),
+            Entry("run", "Beat now.", "minding:heartbeat_run"),
+            Entry("show", "Print HEARTBEAT.md.", "minding:heartbeat_show"),
+            Entry("edit", "Replace HEARTBEAT.md by what comes on stdin.", "minding:heartbeat_edit"),
         ),
     ),
     Entry("serve", "Run the gateway in the foreground.", "serve:serve", GATEWAY),

@@ -26,6 +26,7 @@ from ploinky.base.process_id import ProcessId
 from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, serve
 from ploinky.gateway.assistant_agents import RouterTools
 from ploinky.gateway.assistant_feed import feed_hub
+from ploinky.gateway.assistant_stream import assistant_mount
 from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.auth_mode import auth_mode
 from ploinky.gateway.broadcast import Broadcast
@@ -201,7 +202,12 @@ class _Gateway:
             sockets={**face.sockets(), f"{SERVICES}/": ServiceSockets(self._doors).handle},
             pages=Pages(),
             on_close=self._hub.close,
-            mounts=(*file_mounts(self._ctx), metrics_mount(self._metrics), self._services_mount()),
+            mounts=(
+                *file_mounts(self._ctx),
+                metrics_mount(self._metrics),
+                assistant_mount(self._household),
+                self._services_mount(),
+            ),
         )
 
     def _services_mount(self) -> Mount:

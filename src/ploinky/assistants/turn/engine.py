@@ -12,8 +12,8 @@ from ploinky.assistants.runs import INTERRUPTED, Run, RunError, RunStatus
 from ploinky.assistants.turn.act import act
 from ploinky.assistants.turn.ask import ask
 from ploinky.assistants.turn.assemble import assemble
-from ploinky.assistants.turn.keep import keep, keep_partial
-from ploinky.assistants.turn.load import load
+from ploinky.assistants.turn.keep import keep, keep_call, keep_partial
+from ploinky.assistants.turn.load import call_of, load
 from ploinky.assistants.turn.state import TurnState
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import DeadlineError, PloinkyError
@@ -51,6 +51,12 @@ async def _bounded(state: TurnState) -> None:
 
 async def _stages(state: TurnState) -> None:
     await load(state)
+    call = call_of(state.run)
+    if call is not None:
+        await keep_call(state, call)
+        await act(state, state.open_calls())
+        _require_success(state)
+        return
     for _ in range(state.settings.turn.max_rounds):
         calls = state.open_calls()
         if calls:
@@ -64,6 +70,13 @@ async def _stages(state: TurnState) -> None:
         f"The turn was stopped after {state.settings.turn.max_rounds} rounds of tools.",
         hint="Ask for less at a time, or raise turn.maxRounds.",
     )
+
+
+def _require_success(state: TurnState) -> None:
+    """A run that is one call fails with it."""
+    result = state.thread[-1]
+    if result.data.get("isError") is True:
+        raise PloinkyError("TOOL_FAILED", result.content[:500])
 
 
 async def _stop(state: TurnState) -> None:

@@ -23,6 +23,14 @@ async def keep(state: TurnState, fold: TurnFold) -> None:
     state.partial = None
 
 
+async def keep_call(state: TurnState, call: ToolCall) -> None:
+    """Append a message that asks for a call which somebody else than the model wants; once."""
+    data: JsonObject = {"toolCalls": [_call(call, state)], "source": state.run.kind.value}
+    new = NewMessage(Role.ASSISTANT, "", f"msg_{state.run.id}", state.run.id, data)
+    if all(each.id != new.id for each in state.thread):
+        state.thread += await state.parts.threads.append(state.session, [new])
+
+
 async def keep_partial(state: TurnState, status: str) -> None:
     """Keep what came out of a call that did not end, and give every open call a result that says so."""
     if state.partial is not None and state.partial[1]:

@@ -11,6 +11,7 @@ from ploinky.assistants.runs import Run, RunStatus
 from ploinky.assistants.turn.state import TurnState
 from ploinky.base.clock import now_iso
 from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.providers.protocol import ToolCall
 
 
 async def load(state: TurnState) -> None:
@@ -46,10 +47,19 @@ def _message(run: Run, value: JsonValue) -> NewMessage:
     )
 
 
-def request_of(messages: list[NewMessage]) -> JsonObject:
-    """What is kept of a request, so that ``asked_of`` can read it after a restart."""
+def call_of(run: Run) -> ToolCall | None:
+    """The tool that the run was asked to call, without a model."""
+    found = run.request.get("call")
+    if not isinstance(found, dict):
+        return None
+    arguments = found.get("arguments")
+    return ToolCall(f"call_{run.id}", str(found["tool"]), arguments if isinstance(arguments, dict) else {})
+
+
+def request_of(messages: list[NewMessage], call: tuple[str, JsonObject] | None = None) -> JsonObject:
+    """What is kept of a request, so that ``asked_of`` and ``call_of`` can read it after a restart."""
     rows: list[JsonValue] = [
         {"id": each.id, "role": each.role.value, "content": each.content, "data": each.data}
         for each in messages
     ]
-    return {"messages": rows}
+    return {"messages": rows} if call is None else {"call": {"tool": call[0], "arguments": call[1]}}

@@ -8,6 +8,7 @@ import anyio.to_thread
 from pydantic import Field
 from pydantic import JsonValue as PydanticJson
 
+from ploinky.assistants.editing import check_sections
 from ploinky.base.errors import UsageError
 from ploinky.base.jsontypes import JsonObject
 from ploinky.gateway.auth_mode import auth_mode
@@ -51,15 +52,22 @@ async def patch_config(call: Call, params: PatchParams) -> ConfigAnswer:
     """Change settings; they are checked whole first, and nothing is written if anything is wrong."""
     _refuse_hashes(params.patch)
     layout = call.services.platform().layout
-    check = _check_login if "gateway" in params.patch else None
+
+    def check(settings: Settings) -> None:
+        check_sections(layout.config_file, settings.model_dump(mode="json", by_alias=True))
+        if "gateway" in params.patch:
+            _check_login(settings)
+
     settings = await anyio.to_thread.run_sync(change_settings, layout, params.patch, check)
+    await call.services.household.reload()
     keys: JsonObject = {"keys": [*params.patch]}
     call.services.hub.publish("settings", "config", keys)
     return _answer(call, settings)
 
 
 async def reload_config(call: Call, params: NoParams) -> ConfigAnswer:
-    """Read the settings again and say what needs the gateway to start anew."""
+    """Read the settings again, put those of assistants into force, and say what needs a new start."""
+    await call.services.household.reload()
     return await get_config(call, params)
 
 

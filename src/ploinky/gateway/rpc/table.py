@@ -9,6 +9,8 @@ from typing import Any
 from ploinky.gateway.methods.agents import AGENT_METHODS
 from ploinky.gateway.methods.approvals import APPROVAL_METHODS
 from ploinky.gateway.methods.approving import APPROVING_METHODS
+from ploinky.gateway.methods.assistants import ASSISTANT_METHODS
+from ploinky.gateway.methods.autonomy import AUTONOMY_METHODS
 from ploinky.gateway.methods.config import CONFIG_METHODS
 from ploinky.gateway.methods.environment import ENVIRONMENT_METHODS
 from ploinky.gateway.methods.events import EVENT_METHODS
@@ -27,9 +29,11 @@ SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Profiles and values", ENVIRONMENT_METHODS),
     ("Repositories", REPO_METHODS),
     ("Settings", CONFIG_METHODS),
+    ("Assistants", ASSISTANT_METHODS),
     ("Runs and threads", RUN_METHODS),
     ("Substrate and memory", KNOWLEDGE_METHODS),
     ("Approvals and incidents", APPROVAL_METHODS),
+    ("Heartbeat and cron", AUTONOMY_METHODS),
     ("Gateway", GATEWAY_METHODS),
     ("Operations and activity", EVENT_METHODS),
     ("The table itself", DISCOVER_METHODS),
