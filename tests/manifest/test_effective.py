@@ -90,7 +90,9 @@ def test_top_level_fields_read_as_values() -> None:
     assert dev.network == NetworkSpec(NetworkMode.WORKSPACE, "api", ("api-v1", "api-v2"))
     assert dev.resources == ResourceSpec(1.5, 512 * 1024**2, 256)
     assert dev.security == SecuritySpec(False, ("NET_BIND_SERVICE", "CHOWN"), True, "1000:1000")
-    assert dev.expose == {"API_URL": "http://api:7000", "API_KEY": "$MAIN_API_KEY"}
+    given = {entry.name: entry.literal for entry in dev.env}
+    assert given["API_URL"] == "http://api:7000"
+    assert given["API_KEY"] == "$MAIN_API_KEY"
 
 
 def test_a_profile_lies_over_the_one_that_it_extends() -> None:

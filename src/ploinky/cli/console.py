@@ -77,7 +77,9 @@ class Console:
         self.out.write(text + "\n")
         self.out.flush()
 
-    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
+    def table(
+        self, headers: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, indent: str = ""
+    ) -> None:
         """Columns as wide as their widest cell, headers underlined; a terminal's last one is cut to fit."""
         cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
         widths = [
@@ -91,7 +93,7 @@ class Console:
         head = [Cell(header, Tone.BOLD) for header in headers]
         rule = [Cell("─" * len(header), Tone.DIM) for header in headers]
         for row in (head, rule, *cells):
-            self.line(self._row(row, widths))
+            self.line(f"{indent}{self._row(row, widths)}")
 
     def _row(self, row: Sequence[Cell], widths: Sequence[int]) -> str:
         padded = (

@@ -110,10 +110,14 @@ class Renderer:
 
     def _failure(self, event: Failure) -> None:
         self.failures.add((event.code, event.message))
-        about = f"{event.agent}: " if event.agent else ""
-        self._say(f"Failed: {about}{event.message}", Tone.BAD)
+        about = f"Failed: {event.agent}" if event.agent else "Failed"
+        if "\n" in event.message:  # a block of its own, which a search for "Error:" finds
+            self._say(about, Tone.BAD)
+            self._say(f"Error: {event.message}", Tone.BAD)
+        else:
+            self._say(f"{about}: {event.message}", Tone.BAD)
         if event.hint:
-            self._say(f"  {event.hint}", Tone.DIM)
+            self._say(event.hint if event.hint[0].isspace() else f"  {event.hint}", Tone.DIM)
 
     def _say(self, text: str, tone: Tone | None = None) -> None:
         self._live("")

@@ -136,6 +136,7 @@ COMMANDS = (
         ),
     ),
     Entry("var", "Set or unset a value in the workspace's secrets.", "values:var", VALUES),
+    Entry("expose", "Give an agent a variable beyond its manifest.", "values:expose", VALUES),
     Entry("vars", "List the names of stored values.", "values:vars_", VALUES),
     Entry(
         "secrets",

@@ -26,6 +26,7 @@ from ploinky.manifest.effective import effective
 from ploinky.manifest.graph import Edge, plan_waves
 from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
 from ploinky.repos.find import AgentLocation
+from ploinky.workspace.exposures import Exposures
 from ploinky.workspace.links import make_links, remove_links
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.states import AgentState
@@ -91,6 +92,7 @@ async def disable_agent(ctx: LifecycleContext, key: str, *, purge: bool = False)
         remove_links(ctx.layout, key)
         await anyio.to_thread.run_sync(_remove_points, ctx, entry)
         ctx.registry.remove(key)
+        await anyio.to_thread.run_sync(Exposures(ctx.layout).unset, key)
         if purge:
             find_marker(ctx.layout, key).unlink(missing_ok=True)
             work_dir = ctx.layout.work_dir(key)

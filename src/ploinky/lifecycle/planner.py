@@ -33,6 +33,7 @@ from ploinky.runtimes.spec import (
     Security,
 )
 from ploinky.secrets.environment import ResolvedEnvironment, expand, resolve_environment
+from ploinky.workspace.exposures import Exposures
 from ploinky.workspace.registry import RegistryEntry
 
 _PUBLIC_IN_SPEC = ("PLOINKY_AGENT_NAME", "AGENT_NAME", "PLOINKY_PROFILE", "WORKSPACE_PATH", "NODE_PATH")
@@ -102,7 +103,7 @@ def locate(ctx: LifecycleContext, entry: RegistryEntry) -> AgentLocation:
 def effective_config(ctx: LifecycleContext, entry: RegistryEntry) -> EffectiveConfig:
     """The manifest of an enabled agent with the active profile applied."""
     manifest = ctx.repos.read_manifest(locate(ctx, entry))
-    return effective(manifest, ctx.profile.name, agent=entry.key)
+    return Exposures(ctx.layout).applied(effective(manifest, ctx.profile.name, agent=entry.key))
 
 
 def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
@@ -115,7 +116,7 @@ def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
     """
     location = locate(ctx, entry)
     manifest = ctx.repos.read_manifest(location)
-    config = effective(manifest, ctx.profile.name, agent=entry.key)
+    config = Exposures(ctx.layout).applied(effective(manifest, ctx.profile.name, agent=entry.key))
     kept = kept_files(location, manifest)
     place = Place(entry.key, location.folder, entry.run_mode, Path(entry.project_path), kept)
     platform = platform_variables(ctx, entry, config, place)

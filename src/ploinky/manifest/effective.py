@@ -22,6 +22,7 @@ from ploinky.manifest.values import (
     AgentRef,
     Commands,
     EffectiveConfig,
+    EnvEntry,
     Health,
     NetworkSpec,
     ResourceSpec,
@@ -52,7 +53,7 @@ def effective(manifest: Manifest, profile: str | None, *, agent: str) -> Effecti
         profile_env=profile_environment(manifest, active),
         image=manifest.container or manifest.image or "",
         about=_last(layer.about for layer in stack) or "",
-        env=tuple(_by_key({entry.name: entry for entry in layers.env_of(layer)} for layer in stack).values()),
+        env=tuple(_each(stack, _variables).values()),
         secrets=tuple(dict.fromkeys(name for layer in stack for name in layer.secrets or ())),
         hooks={name: hook for name, hook in _each(stack, layers.hooks_of).items() if hook.steps},
         code_writable=_writable(stack, active, lambda mounts: mounts.code),
@@ -71,7 +72,6 @@ def effective(manifest: Manifest, profile: str | None, *, agent: str) -> Effecti
         lite_sandbox=bool(manifest.lite_sandbox),
         sso_provider=manifest.sso_provider not in (None, False),
         dependencies=_each(stack, lambda layer: layer.dependencies or {}),
-        expose=_each(stack, layers.expose_of),
         notices=_notices(manifest, profile, agent),
     )
 
@@ -85,6 +85,11 @@ def profile_environment(manifest: Manifest, profile: str) -> str:
         if name in KNOWN_PROFILES:
             return name
     return _UNKNOWN_PROFILE_ENV
+
+
+def _variables(layer: Layer) -> dict[str, EnvEntry]:
+    """``env`` over ``expose``: what a layer says twice."""
+    return layers.expose_of(layer) | {entry.name: entry for entry in layers.env_of(layer)}
 
 
 def _stack(manifest: Manifest, active: str, agent: str) -> Sequence[Layer]:

@@ -96,12 +96,13 @@ def repos_of(layer: Layer) -> dict[str, RepoSource]:
     }
 
 
-def expose_of(layer: Layer) -> dict[str, str]:
+def expose_of(layer: Layer) -> dict[str, EnvEntry]:
+    """Variables given by ``expose``: fixed values, or ``$OTHER``."""
     values = {
         name: value.value if isinstance(value, ExposePart) else value
         for name, value in (layer.expose or {}).items()
     }
-    return {entry.name: entry.literal or "" for entry in parse_env(values)}
+    return {entry.name: entry for entry in parse_env(values)}
 
 
 def health_of(layer: Layer) -> Health | None:

@@ -75,7 +75,9 @@ class Layer(Part):
     container_security: SecurityPart | None = Field(
         None, alias="containerSecurity", description="Privileges, capabilities, read-only root, user."
     )
-    expose: dict[EnvName, ExposeField] | None = Field(None, description="Variables offered to other agents.")
+    expose: dict[EnvName, ExposeField] | None = Field(
+        None, description="Variables given to the agent: name to a fixed value or $OTHER."
+    )
     agent: str | None = Field(None, description="Command of the agent's own server.")
     start: str | None = Field(None, description="Main process; agent then runs beside it.")
     cli: str | None = Field(None, description="Interactive command.")

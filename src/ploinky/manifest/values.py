@@ -275,7 +275,6 @@ class EffectiveConfig:
     lite_sandbox: bool = False
     sso_provider: bool = False
     dependencies: Mapping[str, str] = field(default_factory=dict)
-    expose: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
     @property

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anyio.to_thread
+
 from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.manifest.env import looks_like_key
 from ploinky.operations.platform import Platform
-from ploinky.operations.profile import effective_configs
+from ploinky.operations.profile import effective_configs, secret_facts
 from ploinky.wire.events import Event, Notice, Result
 
 
@@ -33,8 +35,7 @@ async def unset_value(platform: Platform, name: str) -> AsyncIterator[Event]:
 
 async def is_set(platform: Platform, name: str) -> AsyncIterator[Event]:
     """Whether a value is known, and to which source; never the value itself."""
-    sources = platform.secrets.sources(platform.profile.name)
-    found = sources.find(name)
+    found = await anyio.to_thread.run_sync(platform.secrets.sources(platform.profile.name).find, name)
     if found is None:
         raise NotFoundError("VALUE_NOT_SET", f"{name} is not set.", hint=f"Set it: ploinky var {name}")
     yield Result(value={"name": name, "set": True, "source": found.source.value})
@@ -51,27 +52,28 @@ async def list_values(platform: Platform) -> AsyncIterator[Event]:
 
 async def list_secrets(platform: Platform) -> AsyncIterator[Event]:
     """Every secret that an enabled agent's profile asks for: who needs it, and where it was found."""
-    users: dict[str, list[str]] = {}
-    required: set[str] = set()
+    yield Result(value=await anyio.to_thread.run_sync(_listed, platform))
+
+
+def _listed(platform: Platform) -> list[JsonValue]:
+    users: dict[str, dict[str, JsonValue]] = {}
     for key, config in effective_configs(platform).items():
-        wanted = [(name, True) for name in config.secrets]
-        wanted += [(entry.source, entry.required) for entry in config.env if entry.required]
-        for name, needed in wanted:
-            users.setdefault(name, []).append(key)
-            required |= {name} if needed else set()
-    stored = platform.secrets.kept.names()
+        needed = [*config.secrets, *(entry.source for entry in config.env if entry.required)]
+        for name in needed:
+            users.setdefault(name, {})[key] = key
+    names = sorted({*users, *platform.secrets.kept.names()})
     sources = platform.secrets.sources(platform.profile.name)
+    sources.prefetch(names)
     rows: list[JsonValue] = []
-    for name in sorted({*users, *stored}):
-        found = sources.find(name)
-        agents: list[JsonValue] = [*dict.fromkeys(users.get(name, []))]
+    for name in names:
+        facts = secret_facts(sources, name)
         rows.append(
             {
                 "name": name,
-                "found": found is not None and bool(found.value),
-                "source": found.source.value if found else None,
-                "required": name in required,
-                "agents": agents,
+                "found": facts["ok"],
+                "source": facts["source"],
+                "required": name in users,
+                "agents": list(users.get(name, {}).values()),
             }
         )
-    yield Result(value=rows)
+    return rows

@@ -18,6 +18,7 @@ trust.json
 agents
 agents.json
 routing.json
+exposed.json
 running/
 logs/
 deps/

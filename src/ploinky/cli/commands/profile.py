@@ -49,14 +49,16 @@ def list_(invocation: Invocation) -> None:
     perform(invocation, list_profiles, show=_show_list)
 
 
-@command("validate", "ploinky profile validate prod", "ploinky profile validate prod --json")
-@click.argument("name", shell_complete=complete_profile)
-def validate(invocation: Invocation, name: str) -> None:
+@command("validate", "ploinky profile validate prod", "ploinky profile validate --json")
+@click.argument("name", required=False, shell_complete=complete_profile)
+def validate(invocation: Invocation, name: str | None) -> None:
     """Check everything that a profile needs.
+
+    Without NAME it is the active one.
 
     Manifests, variables, secrets and hook scripts of every enabled agent; exit code 1 if anything is wrong.
     """
-    from ploinky.operations.profile import validate_profile
+    from ploinky.operations.profile_validation import validate_profile
 
     value = perform(invocation, functools.partial(validate_profile, name=name), show=_show_validation)
     if _object(value)["errors"]:
@@ -94,9 +96,8 @@ def _show_configs(console: Console, value: JsonValue) -> None:
         console.line()
         if len(agents) > 1:
             console.line(f"Agent {console.styled(str(agent['agent']), Tone.NAME)} ({agent['profile']})")
-        console.line("Environment:")
-        for name, shown in _object(agent["environment"]).items():
-            console.line(f"  {name}={shown}")
+        variables = [f"  {name}={shown}" for name, shown in _object(agent["environment"]).items()]
+        _show_section(console, "Environment:", variables, first=True)
         _show_section(
             console, "Secrets required:", [_secret_line(console, row) for row in _list(agent["secrets"])]
         )
@@ -108,9 +109,10 @@ def _show_configs(console: Console, value: JsonValue) -> None:
         _show_section(console, "Lifecycle hooks:", lines)
 
 
-def _show_section(console: Console, title: str, lines: list[str]) -> None:
+def _show_section(console: Console, title: str, lines: list[str], *, first: bool = False) -> None:
     if lines:
-        console.line()
+        if not first:
+            console.line()
         console.line(title)
         for line in lines:
             console.line(line)
@@ -134,7 +136,7 @@ def _show_list(console: Console, value: JsonValue) -> None:
         rows.append([name, Cell(str(row["status"]), tone), Cell(mark, tone)])
     console.line("Available profiles:")
     console.line()
-    console.table(("Profile", "Status", "Secrets"), rows)
+    console.table(("Profile", "Status", "Secrets"), rows, indent="  ")
 
 
 def _show_validation(console: Console, value: JsonValue) -> None:
@@ -168,10 +170,16 @@ def _show_report(console: Console, report: JsonObject, *, named: bool) -> None:
         console, "Environment variables:", [_variable_line(console, r) for r in _list(report["environment"])]
     )
     secrets = [
-        (str(_object(r)["name"]), _object(r)["ok"], f"Found in {_object(r)['source']}")
+        (str(_object(r)["name"]), _object(r)["ok"], f"Found in {_object(r)['source']}", _object(r)["fault"])
         for r in _list(report["secrets"])
     ]
     _show_section(console, "Secrets:", [_found_line(console, *row) for row in secrets])
+    unfilled = [
+        f"  ${{{_object(r)['name']}}} in {_object(r)['field']}: {console.styled('✗ NOT SET', Tone.BAD)}"
+        for r in _list(report["placeholders"])
+        if not _object(r)["ok"]
+    ]
+    _show_section(console, "Placeholders:", unfilled)
     scripts = [
         (
             str(_object(r)["script"]),
@@ -193,7 +201,8 @@ def _check(console: Console, what: str, fault: JsonValue, well: str) -> None:
 def _variable_line(console: Console, value: JsonValue) -> str:
     row = _object(value)
     if not row["ok"]:
-        return f"  {row['name']}: {console.styled('✗ NOT FOUND', Tone.BAD)}"
+        fault = row["fault"]
+        return f"  {row['name']}: {console.styled(f'✗ {_reason(fault)}', Tone.BAD)}"
     if row["value"] is not None:
         return f"  {row['name']}={row['value']} {console.styled('✓', Tone.GOOD)}"
     if row["source"]:
@@ -201,9 +210,13 @@ def _variable_line(console: Console, value: JsonValue) -> str:
     return f"  {row['name']}: {console.styled('- not set, optional', Tone.DIM)}"
 
 
-def _found_line(console: Console, name: str, ok: JsonValue, well: str) -> str:
-    mark = console.styled(f"✓ {well}", Tone.GOOD) if ok else console.styled("✗ NOT FOUND", Tone.BAD)
+def _found_line(console: Console, name: str, ok: JsonValue, well: str, fault: JsonValue = None) -> str:
+    mark = console.styled(f"✓ {well}", Tone.GOOD) if ok else console.styled(f"✗ {_reason(fault)}", Tone.BAD)
     return f"  {name}: {mark}"
+
+
+def _reason(fault: JsonValue) -> str:
+    return "NOT FOUND" if fault is None else str(fault)
 
 
 def _object(value: JsonValue) -> JsonObject:

@@ -1,4 +1,4 @@
-"""``var`` and ``vars``."""
+"""``var``, ``vars`` and ``expose``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from ploinky.base.errors import NeedsApprovalError, UsageError
 from ploinky.base.jsontypes import JsonValue
+from ploinky.cli.candidates import complete_agent
 from ploinky.cli.console import Console
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.hidden import read_hidden
@@ -57,6 +58,47 @@ def vars_(invocation: Invocation, show: bool, yes: bool) -> None:
     perform(invocation, functools.partial(reveal_secrets, event="secrets_shown"), show=show_lines)
 
 
+@command(
+    "expose",
+    "ploinky expose LOG_LEVEL debug demo",
+    "ploinky expose OPENAI_API_KEY '$TEAM_KEY' demo",
+    "ploinky expose LOG_LEVEL --agent demo --unset",
+    "ploinky expose",
+)
+@click.argument("name", required=False)
+@click.argument("value", required=False)
+@click.argument("agent", required=False, shell_complete=complete_agent)
+@click.option("--agent", "named", metavar="AGENT", shell_complete=complete_agent, help="To whom.")
+@click.option("--unset", is_flag=True, help="Take it back.")
+def expose(
+    invocation: Invocation,
+    name: str | None,
+    value: str | None,
+    agent: str | None,
+    named: str | None,
+    unset: bool,
+) -> None:
+    """Give an agent a variable beyond its manifest.
+
+    VALUE is kept in clear; $OTHER stands for the variable OTHER, and without VALUE it is NAME itself. Without
+    NAME all are listed. It counts from the agent's next start, and more than what the manifest says.
+    """
+    from ploinky.manifest.refs import parse_agent_ref
+    from ploinky.operations import expose as operations
+
+    if name is None:
+        perform(invocation, operations.list_exposed, show=_show_exposed)
+        return
+    if unset and value is not None and agent is not None:
+        raise UsageError("USAGE", "Give either a value or --unset.")
+    word = named or agent or (value if unset else None)
+    ref = None if word is None else parse_agent_ref(word)
+    if unset:
+        perform(invocation, functools.partial(operations.unexpose, name=name, agent=ref))
+        return
+    perform(invocation, functools.partial(operations.expose, name=name, value=value, agent=ref))
+
+
 def require_yes(yes: bool, question: str, *, hint: str) -> None:
     """Go on only if a person says so; without a terminal nobody can.
 
@@ -75,6 +117,17 @@ def _show_values(console: Console, value: JsonValue) -> None:
     for row in value:
         assert isinstance(row, dict)
         console.line(f"{row['name']} → {row['alias']}" if row["alias"] else str(row["name"]))
+
+
+def _show_exposed(console: Console, value: JsonValue) -> None:
+    assert isinstance(value, list)
+    if not value:
+        console.line("Nothing is exposed. Expose a variable: ploinky expose NAME VALUE AGENT")
+        return
+    rows = [row for row in value if isinstance(row, dict)]
+    console.table(
+        ("Agent", "Name", "Value"), [[str(row[key]) for key in ("agent", "name", "value")] for row in rows]
+    )
 
 
 def show_lines(console: Console, value: JsonValue) -> None:

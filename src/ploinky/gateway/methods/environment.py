@@ -10,7 +10,7 @@ from pydantic import JsonValue as PydanticJson
 from ploinky.base.jsontypes import JsonValue
 from ploinky.gateway.methods.running import collect
 from ploinky.gateway.rpc.method import Answer, Call, Method, NoParams, Params, Scope, reading
-from ploinky.operations import profile, values
+from ploinky.operations import profile, profile_validation, values
 
 
 class ProfileParams(Params):
@@ -107,8 +107,7 @@ async def use_profile(call: Call, params: ProfileParams) -> JsonValue:
 async def validate_profile(call: Call, params: ValidateParams) -> JsonValue:
     """Check manifest, variables, secrets and scripts of every enabled agent under a profile."""
     platform = call.services.platform()
-    name = params.name or platform.profile.name or "default"
-    return await collect(profile.validate_profile(platform, name))
+    return await collect(profile_validation.validate_profile(platform, params.name))
 
 
 async def list_secrets(call: Call, params: NoParams) -> JsonValue:
