@@ -70,8 +70,9 @@ def test_the_seeds_example_merges_as_it_says() -> None:
     dev = from_file("environments", "dev")
     assert dev.env == (
         EnvEntry("MY_VAR", "MY_VAR", literal="value"),
-        EnvEntry("API_KEY", "API_KEY", required=True),
+        EnvEntry("API_KEY", "API_KEY", literal="$MAIN_API_KEY", required=True),
         EnvEntry("NODE_ENV", "NODE_ENV", literal="development"),
+        EnvEntry("API_URL", "API_URL", literal="http://api:7000"),
     )
     assert dev.hooks == {
         HookName.PREINSTALL: Hook(("scripts/dev-setup.sh", "npm run prepare")),

@@ -53,7 +53,7 @@ def effective(manifest: Manifest, profile: str | None, *, agent: str) -> Effecti
         profile_env=profile_environment(manifest, active),
         image=manifest.container or manifest.image or "",
         about=_last(layer.about for layer in stack) or "",
-        env=tuple(_each(stack, _variables).values()),
+        env=tuple(_variables(stack).values()),
         secrets=tuple(dict.fromkeys(name for layer in stack for name in layer.secrets or ())),
         hooks={name: hook for name, hook in _each(stack, layers.hooks_of).items() if hook.steps},
         code_writable=_writable(stack, active, lambda mounts: mounts.code),
@@ -87,9 +87,12 @@ def profile_environment(manifest: Manifest, profile: str) -> str:
     return _UNKNOWN_PROFILE_ENV
 
 
-def _variables(layer: Layer) -> dict[str, EnvEntry]:
-    """``env`` over ``expose``: what a layer says twice."""
-    return layers.expose_of(layer) | {entry.name: entry for entry in layers.env_of(layer)}
+def _variables(stack: Sequence[Layer]) -> dict[str, EnvEntry]:
+    """``env``, and ``expose`` over it: it gives values to names that ``env`` lists or requires."""
+    env = _each(stack, lambda layer: {entry.name: entry for entry in layers.env_of(layer)})
+    for name, given in _each(stack, layers.expose_of).items():
+        env[name] = replace(given, required=name in env and env[name].required)
+    return env
 
 
 def _stack(manifest: Manifest, active: str, agent: str) -> Sequence[Layer]:

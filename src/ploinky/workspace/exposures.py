@@ -82,6 +82,9 @@ def with_exposed(config: EffectiveConfig, exposed: Mapping[str, str]) -> Effecti
     """``config`` with these variables as fixed values in the place of its own of the same names."""
     if not exposed:
         return config
-    given = [EnvEntry(name, name, literal=value) for name, value in exposed.items()]
+    required = {entry.name for entry in config.env if entry.required}
+    given = [
+        EnvEntry(each, each, literal=value, required=each in required) for each, value in exposed.items()
+    ]
     kept = [entry for entry in config.env if entry.name not in exposed]
     return replace(config, env=(*kept, *given))
