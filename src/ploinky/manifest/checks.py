@@ -150,12 +150,24 @@ def _parent(known: Object, name: str) -> str | None:
     return parent if isinstance(parent, str) else None
 
 
+def _mcp(manifest: Object) -> Iterator[Problem]:
+    for path, layer in layers(manifest):
+        part = layer.get("mcp")
+        if not isinstance(part, dict):
+            continue
+        given = [kind for kind in ("command", "port", "url") if part.get(kind) not in (None, "", [])]
+        if len(given) != 1:
+            said = "names no server" if not given else f"names more than one server: {', '.join(given)}"
+            yield (*path, "mcp"), f"this {said}.", "Give one of 'command', 'port', 'url'."
+
+
 CHECKS: tuple[Callable[[Object], Iterator[Problem]], ...] = (
     _two_images,
     _env,
     _ports,
     _volumes,
     _probes,
+    _mcp,
     _profiles,
 )
 

@@ -2,7 +2,7 @@
 
 Built-in defaults < top level < ``profiles.default`` < the ``extends`` chain < the active profile.
 By key merge: env, mounts, volumes, repos, expose, dependencies, limits and commands. Whole override: each
-hook, ports, network, health, security. Concatenated without doubles: secrets and enable.
+hook, ports, network, health, mcp, security. Concatenated without doubles: secrets and enable.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def effective(manifest: Manifest, profile: str | None, *, agent: str) -> Effecti
         repos=_each(stack, layers.repos_of),
         health=_last(map(layers.health_of, stack)) or Health(),
         commands=_commands(stack),
+        mcp=_last(map(layers.mcp_of, stack)),
         network=_last(map(layers.network_of, stack)) or NetworkSpec(),
         resources=_resources(stack),
         security=_last(layers.security_of(layer.container_security) for layer in stack) or SecuritySpec(),

@@ -171,6 +171,9 @@ Ports = Annotated[
 Strings = Annotated[Annotated[NonEmpty, String] | Annotated[list[NonEmpty], Array], ONE_OF]
 
 
+CommandLine = Annotated[Annotated[str, String] | Annotated[list[str], Array], ONE_OF]
+
+
 class WhenPart(Part):
     """Conditions of a hook; all must hold."""
 
@@ -303,6 +306,22 @@ class VolumeOptionsPart(Part):
     make_world_writable_subdirs: list[InsidePath] | None = Field(None, alias="makeWorldWritableSubdirs")
 
 
+class McpPart(Part):
+    """An MCP server that is the agent: exactly one of command, port, url."""
+
+    command: CommandLine | None = Field(None, description="Program that speaks MCP on its pipes.")
+    args: list[str] | None = Field(None, description="Its arguments.")
+    env: dict[EnvName, str] | None = Field(None, description="Further variables of the program.")
+    port: TcpPort | None = Field(
+        None, description="Port inside, on which the agent's own command serves MCP."
+    )
+    path: Annotated[str, Field(pattern="^/")] | None = Field(None, description="Path on that port (/mcp).")
+    url: Annotated[str, Field(pattern="^https?://")] | None = Field(None, description="Server outside.")
+    headers: dict[NonEmpty, str] | None = Field(
+        None, description="Headers for the server outside; ${VAR} is a variable or secret of the agent."
+    )
+
+
 class CommandsPart(Part):
     """The older place of the commands."""
 
@@ -320,5 +339,4 @@ ExposeField = Annotated[
     | Annotated[ExposePart, Object],
     ONE_OF,
 ]
-CommandLine = Annotated[Annotated[str, String] | Annotated[list[str], Array], ONE_OF]
 AnyFlag = Annotated[Annotated[bool, Boolean] | Annotated[dict[str, Any], Object], ONE_OF]

@@ -31,6 +31,7 @@ from ploinky.manifest.values import (
     Health,
     Hook,
     HookName,
+    McpSpec,
     NetworkMode,
     NetworkSpec,
     PortSpec,
@@ -112,6 +113,21 @@ def health_of(layer: Layer) -> Health | None:
     probe = _probe(readiness)
     asked = readiness.protocol if readiness is not None and probe is None else None
     return Health(_probe(layer.health.liveness), probe, ReadinessProtocol(asked) if asked else None)
+
+
+def mcp_of(layer: Layer) -> McpSpec | None:
+    part = layer.mcp
+    if part is None:
+        return None
+    command = shlex.split(part.command) if isinstance(part.command, str) else part.command or []
+    return McpSpec(
+        argv=(*command, *(part.args or ())) if command else (),
+        env=tuple((part.env or {}).items()),
+        port=part.port,
+        path=part.path or "/mcp",
+        url=part.url,
+        headers=tuple((part.headers or {}).items()),
+    )
 
 
 def network_of(layer: Layer) -> NetworkSpec | None:

@@ -20,6 +20,7 @@ from ploinky.manifest.fields import (
     HealthPart,
     HookField,
     Image,
+    McpPart,
     MountsPart,
     Name,
     NetworkField,
@@ -78,6 +79,7 @@ class Layer(Part):
     expose: dict[EnvName, ExposeField] | None = Field(
         None, description="Variables given to the agent: name to a fixed value or $OTHER."
     )
+    mcp: McpPart | None = Field(None, description="The agent is an MCP server: {command}, {port} or {url}.")
     agent: str | None = Field(None, description="Command of the agent's own server.")
     start: str | None = Field(None, description="Main process; agent then runs beside it.")
     cli: str | None = Field(None, description="Interactive command.")

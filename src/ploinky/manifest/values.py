@@ -244,6 +244,21 @@ class SecuritySpec:
 
 
 @dataclass(frozen=True)
+class McpSpec:
+    """The MCP server that the agent is: by ``argv`` on its pipes, on a ``port`` inside, or at a ``url``.
+
+    ``headers`` may hold ``${VAR}``.
+    """
+
+    argv: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    port: int | None = None
+    path: str = "/mcp"
+    url: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class EffectiveConfig:
     """A manifest with one profile applied: what the planner reads. See ``effective.effective``.
 
@@ -268,6 +283,7 @@ class EffectiveConfig:
     repos: Mapping[str, RepoSource] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
     commands: Commands = field(default_factory=Commands)
+    mcp: McpSpec | None = None
     network: NetworkSpec = field(default_factory=NetworkSpec)
     resources: ResourceSpec = field(default_factory=ResourceSpec)
     security: SecuritySpec = field(default_factory=SecuritySpec)

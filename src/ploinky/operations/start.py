@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import anyio
 
 from ploinky.base.errors import PloinkyError
+from ploinky.lifecycle.config_servers import settle_servers
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.enabling import enable_agent
 from ploinky.lifecycle.options import StartOptions
@@ -106,6 +107,7 @@ class _Starter:
 
 
 async def _keys(ctx: LifecycleContext, platform: Platform, agent: AgentRef | None) -> list[str]:
+    await settle_servers(ctx, platform.settings.mcp_servers)
     if agent is None:
         return list(platform.registry.read())
     entry = find_enabled(platform.registry, agent)

@@ -10,11 +10,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.names import closest
+from ploinky.base.names import closest, is_name
 from ploinky.workspace.documents import read_json_object
 from ploinky.workspace.layout import Layout
 
@@ -106,6 +115,39 @@ class RouterSettings(_Section):
     policy: tuple[PolicyRule, ...] = Field(default=(), strict=False)
 
 
+class McpServer(_Section):
+    """An MCP server in the shape that clients' files have: a command to run, or a URL.
+
+    A command runs in a sandbox of its own, from ``image`` where the runtime uses images. ``env`` and
+    ``headers`` may hold ``${VAR}`` of the workspace's variables and secrets. Other keys are ignored.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    command: str | None = None
+    args: tuple[str, ...] = Field(default=(), strict=False)
+    env: dict[str, str] = Field(default_factory=dict)
+    url: Annotated[str, Field(pattern="^https?://")] | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    image: str | None = None
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _one_of(self) -> McpServer:
+        if (self.command is None) == (self.url is None):
+            raise PydanticCustomError("mcp_server", "give either 'command' or 'url'")
+        return self
+
+
+def _checked_name(name: str) -> str:
+    if not is_name(name):
+        raise PydanticCustomError("mcp_server", "a name has 1-64 letters, digits and ._-")
+    return name
+
+
+McpServerName = Annotated[str, AfterValidator(_checked_name)]
+
+
 class LimitSettings(_Section):
     """Limits of an agent whose manifest states none; None: the platform's own. ``memory`` in bytes."""
 
@@ -132,7 +174,7 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     start: StartSettings = StartSettings()
 
-    mcp_servers: dict[str, JsonValue] = Field(default_factory=dict)
+    mcp_servers: dict[McpServerName, McpServer] = Field(default_factory=dict)
     secrets: dict[str, JsonValue] = Field(default_factory=dict)
     models: dict[str, JsonValue] = Field(default_factory=dict)
     default_model: str | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 
 from ploinky.channel.client import Channel
 from ploinky.channel.model import SpawnRequest
@@ -15,6 +16,7 @@ from ploinky.router.servers.wire import Wire, WireState
 from ploinky.toolhost.place import DEFAULT_PATH
 
 _GRACE_S = 2.0
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class WireOpener:
@@ -43,7 +45,9 @@ class WireOpener:
 
     async def _start(self, source: StdioSource) -> Wire:
         route = self._route
-        env = {"PATH": DEFAULT_PATH, **await route.environment(), **dict(source.env)}
+        known = await route.environment()
+        own = {name: _expanded(value, known) for name, value in source.env}
+        env = {"PATH": DEFAULT_PATH, **known, **own}
         request = SpawnRequest(
             argv=source.argv,
             env=tuple(env.items()),
@@ -54,6 +58,11 @@ class WireOpener:
         )
         channel = await self._channel()
         return StdioWire(await channel.spawn(request), f"agent {route.key}")
+
+
+def _expanded(value: str, known: Mapping[str, str]) -> str:
+    """``value`` with the agent's variables in place of ``${NAME}``; one that is not set stays as it is."""
+    return _VARIABLE.sub(lambda found: known.get(found[1], found[0]), value)
 
 
 def _door(source: PortSource | UrlSource, channel: Callable[[], Awaitable[Channel]]) -> Door:
