@@ -21,6 +21,7 @@ from ploinky.lifecycle.transcript import start_log
 from ploinky.runtimes.spec import SOCKET_NAME
 from ploinky.wire.events import Event, StepDone
 from ploinky.workspace.states import AgentState
+from tests.lifecycle.registry_at_home import distribution, node_registry, python_index, serving
 from tests.lifecycle.stage import Stage, collect, steps_done
 from tests.lifecycle.test_crashes import die
 
@@ -215,6 +216,43 @@ async def test_node_packages_are_installed_and_found_by_modules_under_code(stage
     assert merged["dependencies"] == {"word": "file:/code/word"}
     with pytest.raises(AssertionError, match="Read-only"):
         await run_inside(stage, "node", "sh", "-c", "touch /code/node_modules/x")
+
+
+@needs_npm
+async def test_a_lock_of_the_agent_is_honoured(stage: Stage) -> None:
+    files: dict[str, bytes] = {}
+    with serving(files) as url:
+        files |= node_registry(url, "word", ("1.0.0", "1.1.0"))
+        old = distribution(url, "word", "1.0.0", files["/word/-/word-1.0.0.tgz"])
+        locked = {"version": "1.0.0", "resolved": old["tarball"], "integrity": old["integrity"]}
+        wanted = {"word": "^1.0.0"}
+        lock = {
+            "name": "mine",
+            "lockfileVersion": 3,
+            "packages": {"": {"name": "mine", "dependencies": wanted}, "node_modules/word": locked},
+        }
+        package = json.dumps({"name": "mine", "type": "module", "dependencies": wanted})
+        main = "import word from 'word'; console.log(word);\n"
+        stage.add("node", {}, {"code/package.json": package, "code/main.mjs": main})
+        behind = stage.with_environ(npm_config_registry=url)
+        await behind.enable("node")
+        await collect(start_agent(behind.ctx, "node"))
+        assert await run_inside(stage, "node", "node", "main.mjs") == "1.1.0"
+        (stage.folder("node") / "code" / "package-lock.json").write_text(json.dumps(lock))
+        await collect(start_agent(behind.ctx, "node"))
+        assert await run_inside(stage, "node", "node", "main.mjs") == "1.0.0"
+    kept = json.loads(stage.work_file("node", "package-lock.json").read_text())
+    assert kept["packages"]["node_modules/word"]["version"] == "1.0.0"
+
+
+async def test_a_lock_of_uv_is_honoured(stage: Stage) -> None:
+    lock = '[[package]]\nname = "greeting"\nversion = "1.0"\nsource = { registry = "here" }\n'
+    with serving(python_index("greeting", ("1.0", "1.1"))) as url:
+        stage.add("py", {}, {"code/requirements.txt": "greeting>=1\n", "code/uv.lock": lock})
+        behind = stage.with_environ(PIP_INDEX_URL=f"{url}/simple/", UV_INDEX_URL=f"{url}/simple/")
+        await behind.enable("py")
+        await collect(start_agent(behind.ctx, "py"))
+        assert await greeting(stage) == "1.0"
 
 
 @needs_npm

@@ -104,3 +104,18 @@ def test_a_package_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         node_packages("one", code=tmp_path, folder=tmp_path, extra={}, workspace_base=tmp_path / "none")
     assert caught.value.code == "PACKAGE_FILE_INVALID"
     assert str(tmp_path / "package.json") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("source", "needed"),
+    [
+        ("^1.0.0", False),
+        ("file:../word", False),
+        ("github:someone/word", True),
+        ("git+ssh://example.com/word.git", True),
+    ],
+)
+def test_git_is_asked_for_only_where_a_package_comes_from_a_repository(
+    tmp_path: Path, source: str, needed: bool
+) -> None:
+    assert packages(tmp_path, {"dependencies": {"word": source}}).needs_git is needed
