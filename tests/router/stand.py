@@ -144,7 +144,7 @@ class Stand:
         self.tasks: anyio.abc.TaskGroup | None = None
         self.stop = anyio.Event()
         self.stopped = anyio.Event()
-        self.settings = RouterSettings(config_poll_s=0.05)
+        self.settings = RouterSettings(config_poll_s=0.05, tasks_file=root / "tasks.sqlite")
         self.wrap: Callable[[ClosableApp], ClosableApp] = lambda app: app
 
     def url(self, agent: str | None = None) -> str:
@@ -228,7 +228,7 @@ async def open_stand(
         if wrap is not None:
             stand.wrap = wrap
         if settings is not None:
-            stand.settings = replace(settings, config_poll_s=0.05)
+            stand.settings = replace(settings, config_poll_s=0.05, tasks_file=root / "tasks.sqlite")
         async with anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as stack:
             for agent in agents.values():
                 stack.push_async_callback(agent.kill)

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from urllib.parse import parse_qs
 
 import anyio
 import orjson
@@ -108,12 +109,25 @@ class GatewayApp:
         if len(steps) == 4 and steps[1] in ("mcps", "mcp") and steps[2] and steps[3] == "mcp":
             await self._mcp(scope, receive, send, steps[2])
             return
+        if len(steps) == 4 and steps[1] in ("mcps", "mcp") and steps[2] and steps[3] == "task":
+            await self._task(scope, send, steps[2])
+            return
         row = self._parts.rows.get(path)
         if row is None:
             await self._below(scope, receive, send)
             return
         caller = self._admit(scope, row.access)
         await row.handler(scope["method"])(Request(scope, receive, send, self._closing, caller))
+
+    async def _task(self, scope: Scope, send: Send, agent: str) -> None:
+        """How clients of before MCP's tasks look at one: ``?taskId=``."""
+        caller = self._guard.require_caller(scope)
+        if scope["method"] != "GET":
+            raise HttpError(405, "Method Not Allowed", [(b"allow", b"GET")])
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        task_id = query.get("taskId", [""])[0]
+        task = await self._parts.router.task(caller, agent, task_id)
+        await send_json(send, 200, orjson.dumps({"task": task}))
 
     async def _below(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What lies below a mount, or else a page of the web UI."""

@@ -339,6 +339,7 @@ class _Gateway:
             call_timeout_s=router.call_timeout_ms / 1000,
             timeouts=tuple((glob, ms / 1000) for glob, ms in router.agent_timeouts_ms.items()),
             tell=self._telling.served,
+            tasks_file=self._ctx.layout.tasks_file,
         )
 
     async def _restart(self) -> None:

@@ -9,6 +9,7 @@ the configuration: it keeps its claim on them, whether it could start or not.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.gateway.server_sources import outside_routes, server_source
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import code_folder
-from ploinky.lifecycle.environment import agent_environment
+from ploinky.lifecycle.environment import agent_environment, agent_redactor
 from ploinky.lifecycle.mounts import AGENT_TARGET, CODE_TARGET
 from ploinky.lifecycle.planner import StartPlan, locate, plan_agent
 from ploinky.lifecycle.status import AgentStatus
@@ -91,6 +92,7 @@ class RouteFeed:
             config_sources=_planned_sources(plan),
             environment=environment,
             server=server_source(plan, environment),
+            redactor=functools.partial(anyio.to_thread.run_sync, agent_redactor, self._ctx, status.key),
             workspace_path=str(plan.place.project),
             may_call=frozenset(ref.key for ref in plan.config.enable),
             ports=_service_ports(plan),

@@ -59,12 +59,30 @@ META_SERVER = META + "serverInfo"
 META_LOG_LEVEL = META + "logLevel"
 META_SUBSCRIPTION = META + "subscriptionId"
 NAMED_METHODS: Mapping[str, str] = MappingProxyType(
-    {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+    {
+        "tools/call": "name",
+        "prompts/get": "name",
+        "resources/read": "uri",
+        "tasks/get": "taskId",
+        "tasks/update": "taskId",
+        "tasks/cancel": "taskId",
+    }
 )
 SESSION_ONLY = frozenset(
-    {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
+    {
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "tasks/result",
+        "tasks/list",
+    }
 )
 """Methods that the stateless era does not have."""
+TASKS_EXTENSION = META + "tasks"
+TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+"""Methods of that extension; the session era has tasks of its own."""
 VERSION_HEADER = b"mcp-protocol-version"
 METHOD_HEADER = b"mcp-method"
 NAME_HEADER = b"mcp-name"
@@ -226,6 +244,18 @@ def check_envelope(headers: Headers, request: Request) -> None:
     if not isinstance(meta[META_CAPABILITIES], dict):
         raise RpcError(INVALID_PARAMS, f"{META_CAPABILITIES} must be an object.")
     check_version(version if isinstance(version, str) else "")
+
+
+def knows_tasks(capabilities: JsonObject) -> bool:
+    """Whether a client of the stateless era has declared the tasks extension."""
+    return TASKS_EXTENSION in (find_object(capabilities, "extensions") or {})
+
+
+def needs_tasks() -> RpcError:
+    """What a client is told that would have to declare it."""
+    needed: JsonObject = {"extensions": {TASKS_EXTENSION: {}}}
+    message = f"The client must have declared the extension {TASKS_EXTENSION}."
+    return RpcError(MISSING_CAPABILITY, message, {"requiredCapabilities": needed})
 
 
 def check_version(requested: str) -> None:

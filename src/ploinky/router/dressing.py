@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ploinky.base.jsontypes import JsonObject, find_object
-from ploinky.mcp.messages import META_SERVER
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_object
+from ploinky.mcp.messages import META_SERVER, TASKS_EXTENSION
 
 _STATELESS_ONLY = ("resultType", "ttlMs", "cacheScope")
 _CACHED = frozenset(
@@ -29,3 +29,20 @@ def for_stateless(method: str, result: JsonObject, server: JsonObject) -> JsonOb
         dressed.setdefault("cacheScope", "private")
     dressed["_meta"] = {META_SERVER: server, **(find_object(result, "_meta") or {})}
     return dressed
+
+
+def session_capabilities(capabilities: JsonValue) -> JsonValue:
+    """What a server can do, for the session era: there tasks are no extension."""
+    extensions = find_object(capabilities, "extensions")
+    if not isinstance(capabilities, dict) or extensions is None or TASKS_EXTENSION not in extensions:
+        return capabilities
+    others: JsonObject = {key: value for key, value in extensions.items() if key != TASKS_EXTENSION}
+    rest: JsonObject = {key: value for key, value in capabilities.items() if key != "extensions"}
+    return {**rest, "extensions": others} if others else rest
+
+
+def stateless_capabilities(capabilities: JsonValue) -> JsonValue:
+    """What a server can do, for the stateless era: there tasks are an extension and nothing else."""
+    if not isinstance(capabilities, dict):
+        return capabilities
+    return {key: value for key, value in capabilities.items() if key != "tasks"}

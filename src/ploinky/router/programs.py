@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
+from ploinky.base.redaction import Redactor
 from ploinky.mcp.upstream import Back, ClientFacts, Offer
 from ploinky.router.launcher_link import LauncherLink
 from ploinky.router.routes import AgentRoute
 from ploinky.toolhost.answers import ProgramAnswers, offer_of
+from ploinky.toolhost.backroom import Backroom
 from ploinky.toolhost.config import ToolConfig, parse_mcp_config
 from ploinky.toolhost.conversation import ProgramConversation
 from ploinky.toolhost.host import ToolHost, ToolPlace
-from ploinky.toolhost.parked import ParkedRuns
 from ploinky.toolhost.sources import (
     MAX_CONFIG_BYTES,
     ConfigSource,
@@ -28,6 +29,7 @@ from ploinky.toolhost.sources import (
     stat_stamp,
 )
 from ploinky.toolhost.subscriptions import Subscriptions
+from ploinky.toolhost.tasks import AgentTasks, TaskAgent
 
 logger = logging.getLogger(__name__)
 _REMOTE_EVERY_S = 5.0
@@ -45,12 +47,12 @@ class _Found:
 
 
 class ProgramAgent:
-    """One agent, as long as it has a route: an ``Upstream``. ``parked`` carries runs that ask clients which
-    answer in turns."""
+    """One agent, as long as it has a route: an ``Upstream``. ``backroom`` carries what outlives a request."""
 
-    def __init__(self, route: AgentRoute, parked: ParkedRuns | None = None) -> None:
+    def __init__(self, route: AgentRoute, backroom: Backroom | None = None) -> None:
         self.route = route
-        self.parked = parked
+        self.backroom = backroom
+        self.tasks: AgentTasks | None = None
         self.subscriptions = Subscriptions()
         self._problem = ""
         self._link = LauncherLink(route.socket_path)
@@ -58,6 +60,8 @@ class ProgramAgent:
         self._remote_seen: dict[str, _Found | None] = {}
         self._remote_due = 0.0
         self._take(ToolConfig())
+        if backroom is not None and backroom.desk is not None:
+            self.tasks = backroom.desk.join(self._as_task_agent())
 
     @property
     def offer(self) -> Offer:
@@ -83,6 +87,8 @@ class ProgramAgent:
         if not same_place or before.config_sources != route.config_sources:
             self._stamp = None
             self._remote_due = 0.0
+        if self.tasks is not None:
+            self.tasks.pump()
         return before != route
 
     def close(self) -> None:
@@ -121,14 +127,28 @@ class ProgramAgent:
         former = self._host
         self._take(config)
         await former.close()
+        if self.tasks is not None:
+            self.tasks.pump()
         return True
+
+    def _as_task_agent(self) -> TaskAgent:
+        async def redactor() -> Redactor:
+            return await self.route.redactor()
+
+        return TaskAgent(
+            key=self.route.key,
+            host=lambda: self._host,
+            is_ready=lambda: self.route.ready and self._stamp is not None,
+            redactor=redactor,
+            on_updated=self.subscriptions.publish,
+        )
 
     def _take(self, config: ToolConfig) -> None:
         route = self.route
         place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path)
         self._host = ToolHost(place, self._link.channel, config)
         self.answers = ProgramAnswers(self._host)
-        self._offer = offer_of(config)
+        self._offer = offer_of(config, has_tasks=self.backroom is not None and self.backroom.desk is not None)
 
     async def _environment(self) -> dict[str, str]:
         return dict(await self.route.environment())

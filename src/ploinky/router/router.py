@@ -10,11 +10,14 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
-from ploinky.base.jsontypes import JsonValue
+from ploinky.base.errors import NotFoundError
+from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.mcp.messages import (
     SESSION_VERSIONS,
     VERSION_HEADER,
@@ -36,7 +39,11 @@ from ploinky.router.service import Origin, Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
 from ploinky.router.sessions import Session, SessionStore
 from ploinky.router.stateless_era import StatelessEra
+from ploinky.toolhost.backroom import Backroom
 from ploinky.toolhost.parked import ParkedRuns
+from ploinky.toolhost.task_store import TaskStore
+from ploinky.toolhost.task_wire import old_task
+from ploinky.toolhost.tasks import TaskDesk
 
 __all__ = ["Naming", "Router", "RouterSettings", "open_router"]
 
@@ -49,7 +56,7 @@ Agent = ProgramAgent | ServerAgent
 class RouterSettings:
     """``agent_deadline_s`` bounds how long one agent may hold up a list, ``call_timeout_s`` how long one
     request to it may take (``timeouts``: by glob of the agent); the rest bound memory and waits. ``tell``
-    hears of every request that ended."""
+    hears of every request that ended. Tasks are kept in ``tasks_file``; without one there are none."""
 
     naming: Naming = Naming.AUTO
     agent_deadline_s: float = 2.0
@@ -61,18 +68,24 @@ class RouterSettings:
     max_sessions: int = 10_000
     max_body_bytes: int = 4 * 1024 * 1024
     body_timeout_s: float = 30.0
+    tasks_file: Path | None = None
 
 
 class Router:
     """Made by ``open_router``; ``table`` may be replaced at any time."""
 
     def __init__(
-        self, table: RouteTable, settings: RouterSettings, tasks: anyio.abc.TaskGroup, policy: Policy
+        self,
+        table: RouteTable,
+        settings: RouterSettings,
+        tasks: anyio.abc.TaskGroup,
+        policy: Policy,
+        backroom: Backroom,
     ) -> None:
         self.table = table
         self.settings = settings
         self._tasks = tasks
-        self._parked = ParkedRuns(tasks)
+        self._backroom = backroom
         self._agents: dict[str, Agent] = {}
         self._changed = anyio.Event()
         self._service = Service(
@@ -106,6 +119,21 @@ class Router:
             allowed = b"POST" if version not in SESSION_VERSIONS else b"GET, POST, DELETE"
             raise HttpError(405, "Method Not Allowed", [(b"allow", allowed)])
         await handler(exchange)
+
+    async def task(self, caller: Caller, agent: str, task_id: str) -> JsonObject:
+        """A task as clients of before MCP's tasks ask for it.
+
+        Raises:
+            HttpError: there is no such agent or task, or not for this caller.
+        """
+        self._require_endpoint(caller, agent)
+        upstream = self._agents[agent]
+        try:
+            if isinstance(upstream, ProgramAgent) and upstream.tasks is not None:
+                return old_task(await upstream.tasks.find(task_id, str(caller)))
+        except NotFoundError as error:
+            raise HttpError(404, error.message) from error
+        raise HttpError(404, "There is no such task.")
 
     def inside(self) -> InsideTools:
         """The agents' tools for callers within this process."""
@@ -170,7 +198,7 @@ class Router:
                 if rounds % _SWEEP_EVERY == 0:
                     self._sessions.sweep()
                     self._stateless_era.parked.sweep()
-                    self._parked.sweep()
+                    await self._backroom.sweep()
                     await self._stateless_era.talks.sweep()
         finally:
             unsubscribe()
@@ -204,7 +232,7 @@ class Router:
 
     def _new_agent(self, route: AgentRoute) -> Agent:
         if route.server is None:
-            return ProgramAgent(route, self._parked)
+            return ProgramAgent(route, self._backroom)
         return ServerAgent(route, self._tasks, self._changed_offer)
 
     def _changed_offer(self) -> None:
@@ -261,12 +289,27 @@ def _exchange(scope: Scope, receive: Receive, send: Send, origin: Origin) -> Exc
 
 
 @contextlib.asynccontextmanager
+async def _kept(path: Path | None) -> AsyncIterator[TaskStore | None]:
+    if path is None:
+        yield None
+        return
+    store = await anyio.to_thread.run_sync(TaskStore, path)
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(store.close)
+
+
+@contextlib.asynccontextmanager
 async def open_router(
     table: RouteTable, settings: RouterSettings | None = None, policy: Policy | None = None
 ) -> AsyncIterator[Router]:
     """A running router that has looked at every agent once; leaving the context ends its channels."""
-    async with anyio.create_task_group() as tasks:
-        router = Router(table, settings or RouterSettings(), tasks, policy or EnabledOnly(table))
+    settings = settings or RouterSettings()
+    async with _kept(settings.tasks_file) as store, anyio.create_task_group() as tasks:
+        backroom = Backroom(ParkedRuns(tasks), None if store is None else TaskDesk(store, tasks))
+        router = Router(table, settings, tasks, policy or EnabledOnly(table), backroom)
         await router.look()
         tasks.start_soon(router.run)
         try:

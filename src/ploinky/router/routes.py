@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ploinky.base.errors import PloinkyError
+from ploinky.base.redaction import Redactor
 from ploinky.router.servers.source import ServerSource
 from ploinky.toolhost.sources import ConfigSource
 
@@ -22,21 +23,26 @@ async def no_environment() -> Mapping[str, str]:
     return {}
 
 
+async def no_secrets() -> Redactor:
+    return Redactor()
+
+
 @dataclass(frozen=True)
 class AgentRoute:
     """One agent as the router sees it.
 
     ``environment`` gives the agent's full environment, secrets included, at the moment a tool starts; the
-    router keeps no copy. ``config_sources`` are tried in order (``toolhost.sources.config_sources``).
-    ``ports`` are those of services inside, the main one first. ``instance`` changes when the sandbox was
-    started anew. ``reason`` says why the agent is not ready. With a ``server`` it is an MCP server and not a
-    set of programs.
+    router keeps no copy; ``redactor`` masks its secrets in what is kept. ``config_sources`` are tried in
+    order (``toolhost.sources.config_sources``). ``ports`` are those of services inside, the main one first.
+    ``instance`` changes when the sandbox was started anew. ``reason`` says why the agent is not ready. With a
+    ``server`` it is an MCP server and not a set of programs.
     """
 
     key: str
     socket_path: Path
     config_sources: tuple[ConfigSource, ...] = ()
     environment: Environment = field(default=no_environment, compare=False)
+    redactor: Callable[[], Awaitable[Redactor]] = field(default=no_secrets, compare=False)
     ready: bool = True
     reason: str = ""
     workspace_path: str = "/code"

@@ -7,7 +7,9 @@ method to the agent that it names: a row in ``_NAMED``.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -196,10 +198,13 @@ class Service:
             ask = Ask(request.id, SET_LEVEL, request.params, talks.client, back)
             await talks.set_level(request.params, list(self.upstreams), ask)
             return {}
+        if request.method == "tasks/list" and origin.agent is None:
+            return await self._all_tasks(origin, request, talks, back)
         target, params = self._locate(origin, request)
         with Watched(self._settings.tell, str(origin.caller), request.method, target) as watched:
             await self.policy.admit(origin.caller, request.method, target, params)
-            self._require_ready(target)
+            if not request.method.startswith("tasks/"):  # they are kept here, whatever became of the agent
+                self._require_ready(target)
             aggregate = origin.agent is None
             outward = self.outward(back, target.agent, aggregate)
             ask = Ask(request.id, request.method, params, talks.client, outward)
@@ -208,13 +213,33 @@ class Service:
                 watched.outcome = TOOL_FAILED
         return self._result_outward(target.agent, result) if aggregate else result
 
+    async def _all_tasks(self, origin: Origin, request: Request, talks: Talks, back: Back) -> JsonObject:
+        """The tasks of all agents in view that have any, on one page."""
+        view = self.view(origin)
+        if "tasks" not in self.capabilities(view):
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        listed: list[JsonValue] = []
+        for agent, upstream in tuple(self.upstreams.items()):
+            if view.shows(agent) and "tasks" in upstream.offer.capabilities:
+                ask = Ask(request.id or 0, request.method, {}, talks.client, back)
+                with contextlib.suppress(RpcError):
+                    result = await self._asked(Target(agent, ""), talks, ask)
+                    tasks = result.get("tasks")
+                    listed += [
+                        {**task, "taskId": f"{agent}{_TASK_MARK}{task.get('taskId')}"}
+                        for task in (tasks if isinstance(tasks, list) else [])
+                        if isinstance(task, dict)
+                    ]
+        return {"tasks": listed}
+
     async def _asked(self, target: Target, talks: Talks, ask: Ask) -> JsonObject:
         """The agent's result, unless it has been silent so often that it is left alone for now."""
         breaker = self._breakers.setdefault(target.agent, Breaker())
         wait_s = breaker.wait_s()
         if wait_s is not None:
             raise _resting(target, wait_s)
-        timeout_s = self._settings.timeout_s(target.agent)
+        waits = ask.method == "tasks/result"
+        timeout_s = math.inf if waits else self._settings.timeout_s(target.agent)
         try:
             with anyio.fail_after(timeout_s):
                 result = await talks.request(target.agent, ask)

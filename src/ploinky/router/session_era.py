@@ -24,7 +24,7 @@ from ploinky.mcp.messages import (
 )
 from ploinky.mcp.upstream import Back, ClientFacts
 from ploinky.router.catalogue import KINDS
-from ploinky.router.dressing import for_session
+from ploinky.router.dressing import for_session, session_capabilities
 from ploinky.router.exchange import Exchange, carry, changed_lists, without_ours
 from ploinky.router.http import HttpError, send_empty, send_json
 from ploinky.router.service import Origin, Service
@@ -125,6 +125,7 @@ class SessionEra:
             raise HttpError(503, "Too many sessions are open.", [(b"retry-after", b"5")])
         self._settle(session)
         result = self._service.introduction(origin)
+        result["capabilities"] = session_capabilities(result["capabilities"])
         body = result_body(request.id, orjson.dumps({"protocolVersion": client.version, **result}))
         await send_json(exchange.send, 200, body, [(SESSION_HEADER, session.id.encode())])
 

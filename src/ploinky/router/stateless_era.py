@@ -23,18 +23,21 @@ from ploinky.mcp.messages import (
     ROUTING_HEADERS,
     SESSION_ONLY,
     STATELESS_VERSIONS,
+    TASK_METHODS,
     VERSION_HEADER,
     Reply,
     Request,
     RpcError,
     check_envelope,
     check_version,
+    knows_tasks,
+    needs_tasks,
     notification,
     result_body,
 )
 from ploinky.mcp.upstream import Back, ClientFacts
 from ploinky.router.catalogue import KINDS
-from ploinky.router.dressing import for_stateless
+from ploinky.router.dressing import for_stateless, stateless_capabilities
 from ploinky.router.exchange import Exchange, carry, error_status, without_ours
 from ploinky.router.http import HttpError, send_empty, send_json
 from ploinky.router.listeners import Listeners
@@ -86,6 +89,8 @@ class StatelessEra:
             if not exchange.accepts(b"text/event-stream"):
                 raise HttpError(406, "subscriptions/listen takes text/event-stream.")
             await self.listeners.serve(exchange, request, client_of(exchange, request))
+        elif method in TASK_METHODS and not knows_tasks(client_of(exchange, request).capabilities):
+            raise needs_tasks()
         elif method in SESSION_ONLY:
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method}")
         elif method in self._answers and not self._service.asks_agent(exchange.origin, method):
@@ -175,6 +180,7 @@ class StatelessEra:
         agent = exchange.origin.agent
         introduction = self._service.introduction(exchange.origin)
         server = introduction.pop("serverInfo", server_info(agent))
+        introduction["capabilities"] = stateless_capabilities(introduction["capabilities"])
         return orjson.dumps(
             {
                 "resultType": "complete",

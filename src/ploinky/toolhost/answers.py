@@ -24,7 +24,8 @@ from ploinky.toolhost.client_listener import capabilities_of
 from ploinky.toolhost.host import CallMeta, ToolHost
 from ploinky.toolhost.listener import DEAF, Listener
 from ploinky.toolhost.offers import call_result, complete_result, offer_of, prompt_result, read_result
-from ploinky.toolhost.results import ProgramError
+from ploinky.toolhost.results import ProgramError, ToolResult
+from ploinky.toolhost.specs import ToolSpec
 
 __all__ = ["ProgramAnswers", "offer_of"]
 
@@ -52,6 +53,17 @@ class ProgramAnswers:
             "prompts/get": self._prompt,
             "completion/complete": self._complete,
         }
+
+    @property
+    def has_async_tools(self) -> bool:
+        return any(tool.is_async for tool in self._host.tools)
+
+    def find_tool(self, name: str) -> ToolSpec | None:
+        return self._host.find_tool(name)
+
+    def refusal(self, name: str, arguments: JsonObject) -> ToolResult | None:
+        """See ``ToolHost``."""
+        return self._host.refusal(name, arguments)
 
     def asks(self, ask: Ask) -> bool:
         """Whether the program that answers may ask the client while it runs."""

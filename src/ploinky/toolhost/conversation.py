@@ -11,16 +11,21 @@ from typing import Protocol
 import anyio
 
 from ploinky.base.jsontypes import JsonObject, find_object, find_text
-from ploinky.mcp.messages import INVALID_PARAMS, RpcError
+from ploinky.mcp.messages import INVALID_PARAMS, RequestId, RpcError
 from ploinky.mcp.upstream import Ask, Back, ClientFacts
 from ploinky.toolhost.answers import ProgramAnswers
-from ploinky.toolhost.client_listener import ClientListener, level_in
-from ploinky.toolhost.parked import ParkedRun, ParkedRuns
+from ploinky.toolhost.backroom import Backroom
+from ploinky.toolhost.client_listener import ClientListener, level_in, progress_token
+from ploinky.toolhost.parked import ParkedRun
 from ploinky.toolhost.said import LOG_LEVELS
 from ploinky.toolhost.subscriptions import Subscriptions
+from ploinky.toolhost.task import Task
+from ploinky.toolhost.task_answers import TaskAnswers
+from ploinky.toolhost.task_wire import detailed_task, related, session_task
+from ploinky.toolhost.tasks import AgentTasks, TaskDesk
 
 _DEFAULT_LEVEL = "info"
-_MOST_URIS = 256
+_MOST = 256
 
 
 class Programs(Protocol):
@@ -33,7 +38,10 @@ class Programs(Protocol):
     def subscriptions(self) -> Subscriptions: ...
 
     @property
-    def parked(self) -> ParkedRuns | None: ...
+    def backroom(self) -> Backroom | None: ...
+
+    @property
+    def tasks(self) -> AgentTasks | None: ...
 
 
 class ProgramConversation:
@@ -43,6 +51,7 @@ class ProgramConversation:
         self._agent = agent
         self._back = back
         self._level: str | None = None if client.stateless else _DEFAULT_LEVEL
+        self._followed: dict[str, RequestId | None] = {}
         self._own: dict[str, Callable[[Ask], Awaitable[JsonObject]]] = {
             "logging/setLevel": self._set_level,
             "resources/subscribe": self._subscribe,
@@ -55,23 +64,67 @@ class ProgramConversation:
         own = self._own.get(ask.method)
         if own is not None:
             return await own(ask)
+        begun = await self._task(ask)
+        if begun is not None:
+            return begun
         level = level_in(ask.params) if ask.client.stateless else self._level
         on_updated = self._agent.subscriptions.publish
-        answers, parked = self._agent.answers, self._agent.parked
-        if parked is None or not ask.client.stateless or not answers.asks(ask):
+        answers, backroom = self._agent.answers, self._agent.backroom
+        if backroom is None or not ask.client.stateless or not answers.asks(ask):
             return await answers.answer(ask, ClientListener(ask, level, on_updated))
 
         async def produce(run: ParkedRun) -> JsonObject:
             return await answers.answer(ask, ClientListener(ask, level, on_updated, run))
 
-        return await parked.serve(ask, produce)
+        return await backroom.parked.serve(ask, produce)
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Programs hear nothing of a client's notifications."""
 
     async def aclose(self) -> None:
-        """Forget what it subscribed to."""
+        """Forget what it subscribed to; its tasks live on."""
         self._agent.subscriptions.remove_all(self)
+        desk = self._desk
+        if desk is not None:
+            desk.unlisten(self)
+
+    @property
+    def _desk(self) -> TaskDesk | None:
+        return None if self._agent.backroom is None else self._agent.backroom.desk
+
+    async def _task(self, ask: Ask) -> JsonObject | None:
+        """The result of what is about tasks, or makes one; None for anything else."""
+        if self._agent.tasks is None or not ask.method.startswith(("tasks/", "tools/call")):
+            return None
+        answers = TaskAnswers(self._agent.tasks)
+        if ask.method == "tasks/list" and not self._agent.answers.has_async_tools:
+            return None
+        if ask.method != "tools/call":
+            return await answers.answer(ask)
+        begun = await answers.begin(ask, self._agent.answers)
+        if begun is None:
+            return None
+        task, result = begun
+        if task is not None and not ask.client.stateless:
+            self._follow(task, progress_token(ask.params))
+        return result
+
+    def _follow(self, task: Task, token: RequestId | None) -> None:
+        """Tell the session of its task's changes, and of its progress if it wants to know."""
+        self._followed[task.id] = token
+        if self._desk is not None:
+            self._desk.listen(self, self._heard)
+
+    def _heard(self, task: Task) -> None:
+        if task.id not in self._followed:
+            return
+        token = self._followed[task.id]
+        self._back.notify("notifications/tasks/status", session_task(task))
+        if token is not None and task.progress is not None and not task.state.is_final:
+            told: JsonObject = {"progressToken": token, "progress": task.progress, "_meta": related(task.id)}
+            self._back.notify("notifications/progress", told)
+        if task.state.is_final:
+            del self._followed[task.id]
 
     async def _set_level(self, ask: Ask) -> JsonObject:
         level = find_text(ask.params, "level")
@@ -89,19 +142,33 @@ class ProgramConversation:
         return {}
 
     async def _listen(self, ask: Ask) -> JsonObject:
-        uris = (find_object(ask.params, "notifications") or {}).get("resourceSubscriptions")
-        who = object()
+        wanted = find_object(ask.params, "notifications") or {}
+        uris, task_ids = _texts(wanted, "resourceSubscriptions"), frozenset(_texts(wanted, "taskIds"))
+        desk, who = self._desk, object()
+
+        def heard(task: Task) -> None:
+            if task.id in task_ids and task.owner == ask.client.caller:
+                ask.back.notify("notifications/tasks", detailed_task(task))
+
         try:
-            for uri in uris[:_MOST_URIS] if isinstance(uris, list) else ():
-                if isinstance(uri, str):
-                    self._agent.subscriptions.add(uri, who, self._tell(ask.back))
+            for uri in uris:
+                self._agent.subscriptions.add(uri, who, self._tell(ask.back))
+            if desk is not None and task_ids:
+                desk.listen(who, heard)
             await anyio.sleep_forever()
         finally:
             self._agent.subscriptions.remove_all(who)
+            if desk is not None:
+                desk.unlisten(who)
         return {}
 
     def _tell(self, back: Back) -> Callable[[str], None]:
         return lambda uri: back.notify("notifications/resources/updated", {"uri": uri})
+
+
+def _texts(given: JsonObject, key: str) -> list[str]:
+    listed = given.get(key)
+    return [each for each in listed if isinstance(each, str)][:_MOST] if isinstance(listed, list) else []
 
 
 def _uri(ask: Ask) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.mcp.messages import TASKS_EXTENSION
 from ploinky.mcp.upstream import Offer
 from ploinky.toolhost.host import Contents
 from ploinky.toolhost.prompts import Prompt
@@ -15,7 +16,6 @@ from ploinky.toolhost.results import ToolResult
 from ploinky.toolhost.specs import AsyncMode, PromptArgument, PromptSpec, ResourceSpec, ToolConfig, ToolSpec
 
 MOST_COMPLETIONS = 100
-TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 _TASK_SUPPORT = {AsyncMode.YES: "optional", AsyncMode.REQUIRED: "required"}
 
 

@@ -39,6 +39,11 @@ class Layout:
         return self.control / "agents"
 
     @property
+    def tasks_file(self) -> Path:
+        """The tasks of async tools (SQLite)."""
+        return self.control / "tasks.sqlite"
+
+    @property
     def old_registry_file(self) -> Path:
         return self.control / "agents.json"
 
