@@ -365,3 +365,24 @@ def test_a_layer_laid_over_itself_changes_nothing(layer: dict[str, Any], other: 
     once = config({"profiles": {"default": other, "dev": layer}})
     twice = config({"profiles": {"default": other, "qa": layer, "dev": {**layer, "extends": "qa"}}})
     assert once == twice
+
+
+def _squashed(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    """Two layers as one, written down again by the rules that people are told."""
+    one: dict[str, Any] = {**lower, **upper}
+    for field in ("env", "dependencies"):
+        if field in lower or field in upper:
+            one[field] = {**lower.get(field, {}), **upper.get(field, {})}
+    for field in ("secrets", "enable"):
+        if field in lower or field in upper:
+            one[field] = [*lower.get(field, []), *upper.get(field, [])]
+    return one
+
+
+@PROPERTY
+@given(low=LAYERS, middle=LAYERS, high=LAYERS)
+def test_merging_is_associative(low: dict[str, Any], middle: dict[str, Any], high: dict[str, Any]) -> None:
+    apart = config({"profiles": {"default": low, "qa": middle, "dev": {**high, "extends": "qa"}}})
+    assert config({"profiles": {"default": _squashed(low, middle), "dev": high}}) == apart
+    assert config({"profiles": {"default": low, "dev": _squashed(middle, high)}}) == apart
+    assert len(set(apart.secrets)) == len(apart.secrets)

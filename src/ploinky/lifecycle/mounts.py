@@ -11,6 +11,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from ploinky.base.errors import PloinkyError, UsageError
@@ -201,7 +202,23 @@ def _volume_source(layout: Layout, host: str) -> Path:
             f"The volume {host!r} would show the control files in .ploinky.",
             hint="Use a folder of the workspace, or one in .ploinky/data.",
         )
+    if _shows_secrets(layout, source):
+        raise UsageError(
+            "VOLUME_FORBIDDEN",
+            f"The volume {host!r} would show files that hold secrets (.env, or those of MCP clients).",
+            hint="Use a folder of its own; variables and secrets reach an agent by its manifest's env.",
+        )
     return source
+
+
+def _shows_secrets(layout: Layout, source: Path) -> bool:
+    """Whether a path is, will be or holds a file of the workspace's root that has secrets in it."""
+    root = layout.root.resolve()
+    relative = str(source.relative_to(root))
+    if any(fnmatchcase(relative, pattern) for pattern in _SECRET_FILES):
+        return True
+    held = (path.resolve() for pattern in _SECRET_FILES for path in root.glob(pattern))
+    return any(path == source or source in path.parents for path in held)
 
 
 def _mount_points(seen: Seen) -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,91 @@
+"""Whatever links an agent left and whatever volumes a manifest names: nothing leads out of the workspace, to
+the control files, or to files that hold secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ploinky.base.errors import PloinkyError
+from ploinky.lifecycle.mounts import Place, plan_mounts
+from ploinky.manifest.document import parse_manifest
+from ploinky.manifest.effective import effective
+from ploinky.manifest.values import RunMode
+from ploinky.workspace.layout import Layout
+from ploinky.workspace.structure import init_workspace
+
+NAMES = st.sampled_from(
+    ["a", "b", "c", "d", "..", ".", ".ploinky", "repos", "data", "agents", ".env", ".cursor"]
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+TARGETS = st.one_of(PATHS, st.sampled_from(["/", "/etc", "/etc/shadow", "../outside", "${ROOT}/.ploinky"]))
+LINKS = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "a/d", "agents/x/a", "shared/b"]), TARGETS, max_size=4
+)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mounts")
+
+
+def laid_out(ground: Path, links: dict[str, str]) -> Layout:
+    root = ground / "workspace"
+    if root.exists():
+        shutil.rmtree(root)
+    root.mkdir()
+    (ground / "outside").mkdir(exist_ok=True)
+    layout = init_workspace(root)
+    (layout.repos / "crew" / "agent" / "code").mkdir(parents=True)
+    (layout.agents / "agent").mkdir()
+    (layout.control / "data").mkdir()
+    (root / ".env").write_text("KEY=hunter2\n", encoding="utf-8")
+    (root / ".cursor").mkdir()
+    (root / ".cursor" / "mcp.json").write_text("{}", encoding="utf-8")
+    for name, target in links.items():
+        path = root / name
+        with contextlib.suppress(OSError, RuntimeError):  # a link is where a folder would have to be
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent.resolve().is_relative_to(root):
+                path.symlink_to(target.replace("${ROOT}", str(root)))
+    return layout
+
+
+@settings(max_examples=150)
+@given(links=LINKS, hosts=st.lists(PATHS, min_size=1, max_size=3, unique=True), mode=st.sampled_from(RunMode))
+def test_no_volume_leads_out_or_to_what_is_not_for_agents(
+    ground: Path, links: dict[str, str], hosts: list[str], mode: RunMode
+) -> None:
+    layout = laid_out(ground, links)
+    root = layout.root.resolve()
+    volumes = {host: f"/v{number}" for number, host in enumerate(hosts)}
+    try:
+        manifest = parse_manifest(json.dumps({"container": "alpine:3", "volumes": volumes}), source="m")
+        config = effective(manifest, None, agent="agent")
+        folder = layout.agent_source("crew", "agent")
+        project = folder if mode is RunMode.DEVEL else layout.work_dir("agent")
+        seen = plan_mounts(layout, Place("agent", folder, mode, project), config, has_node=False, values={})
+    except PloinkyError:
+        return  # a refusal is always right; that good volumes pass is the planner's test
+    control = (root / ".ploinky").resolve()
+    allowed = (control / "data", folder.resolve())
+    for mount in seen.mounts:
+        source = Path(os.path.realpath(mount.source))
+        assert source == root or root in source.parents
+        if source == root:
+            assert mode is RunMode.GLOBAL
+            assert str(layout.control) in seen.masks
+            continue
+        assert source not in control.parents
+        if source == control or control in source.parents:
+            assert any(source == each or each in source.parents for each in allowed)
+        for secret in (root / ".env", root / ".cursor" / "mcp.json"):
+            assert source != secret
+            assert source not in secret.parents
