@@ -1,0 +1,180 @@
+"""One simple command as the programs' rules see it: name, arguments, input, and what may be asked and told.
+
+``read_file``, ``write_file`` and ``run_file`` judge a path by its zone and by what is known of the file; every
+rule goes through them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ploinky.skills.safety.machine import FileFacts, Machine
+from ploinky.skills.safety.places import SKILL, Place, Zone, within
+from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
+
+if TYPE_CHECKING:
+    from ploinky.skills.safety.walk import Walker
+
+_INSTRUCTIONS = frozenset(
+    "skill.md agents.md claude.md soul.md heartbeat.md memory.md tools.md identity.md user.md gemini.md bootstrap.md "
+    ".cursorrules .clinerules .windsurfrules copilot-instructions.md system_prompt.md instructions.md".split()
+)
+_SCRIPT_ENDINGS = (".sh", ".bash", ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".lua")
+_SCRIPT_FOLDERS = ("scripts/", "bin/", "tools/", "src/", "lib/", "assets/", "cli/", "skills/", "dist/", "node_modules/.bin/",
+                   ".venv/bin/", "venv/bin/", "env/bin/", "references/")  # fmt: skip
+_READABLE = frozenset({Zone.SELF, Zone.TEMP, Zone.SINK, Zone.OWN_HOME, Zone.SYSTEM})
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command leaves: its output, and which files are as they should be if it succeeds (or fails)."""
+
+    out: Stream = field(default_factory=Stream)
+    proves: frozenset[str] = frozenset()
+    denies: frozenset[str] = frozenset()
+    leaves: bool = False
+    enforced: bool = True
+
+
+EMPTY = Result()
+QUIET = Result(Stream(text=""))  # prints nothing
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A name with its arguments; ``stdin`` is None where nothing is fed in."""
+
+    name: Value
+    args: tuple[Value, ...]
+    stdin: Stream | None
+    walker: Walker
+
+    @property
+    def machine(self) -> Machine:
+        return self.walker.machine
+
+    @property
+    def program(self) -> str:
+        """The name without a system's folder."""
+        return posixpath.basename(self.name.text)
+
+    @property
+    def texts(self) -> list[str]:
+        return [each.text for each in self.args]
+
+    def report(self, rule: str, reason: str = "") -> None:
+        self.walker.report(rule, reason)
+
+    def inner(self, argv: Sequence[Value]) -> Result:
+        """Another command that this one runs, with the same input."""
+        if not argv:
+            return EMPTY
+        return self.walker.programs.dispatch(Invocation(argv[0], tuple(argv[1:]), self.stdin, self.walker))
+
+    def place(self, value: Value) -> Place:
+        return self.machine.place(value)
+
+    def read_file(self, value: Value) -> Stream:
+        """What reading a path gives; a path that nobody may read is reported."""
+        if value.taints & {Taint.PIPE}:
+            return Stream(value.taints)
+        place = self.place(value)
+        if place.zone is Zone.SECRET:
+            self.report("read-secret")
+            return Stream(frozenset({Taint.SECRET}))
+        if place.zone not in _READABLE:
+            self.report("unknown-path" if place.zone is Zone.UNKNOWN else "outside-read")
+            outside = place.zone is Zone.OUTSIDE
+            return Stream(frozenset({Taint.SECRET if outside else Taint.COMPUTED}) | value.taints)
+        if posixpath.basename(place.path).startswith(".env"):
+            return Stream(frozenset({Taint.SECRET}))
+        facts = self.machine.facts(place.path) or FileFacts()
+        return Stream(facts.taints, facts.text, place.path)
+
+    def write_file(self, value: Value, stream: Stream | None = None, *, append: bool = False) -> Place:
+        """A path gets new content; one outside the skill's folder is reported."""
+        place = self.place(value)
+        stream = stream or Stream()
+        if place.zone is Zone.SINK:
+            return place
+        self._check_target(place, value, stream)
+        self.machine.write(place.path, stream, line=self.walker.line, append=append)
+        return place
+
+    def _check_target(self, place: Place, value: Value, stream: Stream) -> None:
+        name = posixpath.basename(place.path).lower()
+        relative = place.path[len(SKILL) + 1 :] if within(place.path, SKILL) else ""
+        if name in _INSTRUCTIONS and (not relative or Taint.REMOTE in stream.taints):
+            self.report("agent-instructions")
+        elif place.zone is Zone.UNKNOWN:
+            self.report(
+                "computed-command" if value.taints & {Taint.REMOTE, Taint.DECODED} else "unknown-path"
+            )
+        elif place.zone is Zone.OWN_HOME:
+            secret = any(
+                word in place.path.lower() for word in ("credential", "secret", "token", "auth", "key")
+            )
+            self.report("secret-file" if secret else "home-write")
+        elif place.zone not in (Zone.SELF, Zone.TEMP):
+            self.report("write-outside")
+        elif relative.startswith(".git/") or "/.git/hooks/" in place.path:
+            self.report("persistence", "writes a git hook or the repository's configuration")
+        elif name in (
+            ".npmrc",
+            "pip.conf",
+            "sitecustomize.py",
+            "usercustomize.py",
+            ".gitattributes",
+            ".envrc",
+        ):
+            self.report("hijack", "a file that changes what other programs do")
+        elif name.startswith(".env") and name not in (".env.example", ".env.sample", ".env.template"):
+            self.report("secret-file")
+
+    def run_file(self, value: Value, arguments: Sequence[Value] = ()) -> Result:
+        """A file is executed: never what came from the network unchecked, asked where it is not the skill's."""
+        if value.taints & {Taint.PIPE, Taint.REMOTE, Taint.DECODED}:
+            self.report("remote-exec" if Taint.REMOTE in value.taints else "piped-code")
+            return EMPTY
+        place = self.place(value)
+        facts = self.machine.facts(place.path)
+        if facts is not None and Taint.REMOTE in facts.taints and not facts.pinned:
+            self.report("remote-exec", f"{posixpath.basename(place.path)} came from the network unchecked")
+        elif facts is not None and Taint.DECODED in facts.taints:
+            self.report("piped-code", "what it runs was decoded before")
+        elif place.zone is Zone.UNKNOWN or HOLE in place.path:
+            self.report("computed-command")
+        elif place.zone is not Zone.SELF:
+            self._outside(place)
+        elif place.path in self.machine.verified:
+            return Result(Stream(frozenset({Taint.COMPUTED})))
+        elif facts is not None:
+            self._run_written(facts)
+        else:
+            self._run_bundled(place.path[len(SKILL) + 1 :])
+        return Result(Stream(frozenset({Taint.COMPUTED})))
+
+    def _outside(self, place: Place) -> None:
+        known = place.zone in (Zone.SYSTEM, Zone.OWN_HOME, Zone.TEMP)
+        self.report("unknown-command" if known else "computed-command", "runs a program outside the skill")
+
+    def _run_written(self, facts: FileFacts) -> None:
+        if facts.text is not None and not facts.tree and self.machine.depth < 8:
+            self.walker.evaluate(facts.text, None)
+        self.report("own-code", "runs a file that it has just made")
+
+    def _run_bundled(self, relative: str) -> None:
+        bundled = self.machine.bundled
+        if bundled is not None:
+            if relative not in bundled and not relative.startswith((".venv/", "venv/", "node_modules/")):
+                self.report("missing-file", f"the skill has no file {relative!r}")
+            return
+        script = relative.endswith(_SCRIPT_ENDINGS) or relative.startswith(_SCRIPT_FOLDERS)
+        if not script:
+            self.report("unknown-command", "a program that nobody has seen")
+
+    def with_args(self, args: Sequence[Value]) -> Invocation:
+        return replace(self, args=tuple(args))

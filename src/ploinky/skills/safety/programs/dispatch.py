@@ -1,0 +1,240 @@
+"""The door to all programs: one simple command finds its rule here, or needs approval.
+
+Order: what hides its name, functions, what is no command, paths, looks at a version, the tables, the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import re
+from collections.abc import Callable
+from importlib import resources
+
+from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
+from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.programs import (
+    archives,
+    builtins,
+    digests,
+    file_tools,
+    interpreters,
+    network,
+    services,
+    shapes,
+    text_tools,
+    vcs,
+    wrappers,
+)
+from ploinky.skills.safety.programs.denied import DENIED, denied, environment_dump
+from ploinky.skills.safety.programs.foreign import why_foreign
+from ploinky.skills.safety.programs.packages import MANAGERS, manager_of, package_manager
+from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
+
+Handler = Callable[[Invocation], Result]
+
+_SYSTEM_FOLDER = re.compile(r"/(?:usr/(?:local/)?)?s?bin/|/opt/homebrew/bin/|/opt/local/bin/")
+_OWN_ENVIRONMENT = re.compile(
+    r"(?:.*/)?(?:\.?venv|env|node_modules/\.bin|\.venv/Scripts)/(?:bin/)?([\w.-]+)\Z"
+)
+_VERSION = frozenset({"--version", "-V", "-v", "version", "--help", "-h", "help", "-version"})
+_LOOKING = frozenset(
+    "list ls show get search vsearch query find status help version info view print check describe summary stats today week "
+    "month now next recent tail top count read lookup explain doctor diff log tree current whoami edit done note".split()
+)
+_PLAIN_ARGUMENT = re.compile(r"(?!.*://)(?![/~])(?!.*\.\.)[^\0`$\\|;&<>]*\Z", re.DOTALL)
+
+
+def _table(*rows: tuple[str, Handler]) -> dict[str, Handler]:
+    return {name: handler for names, handler in rows for name in names.split()}
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(shapes.SHAPES, shapes.shaped),
+    **dict.fromkeys(DENIED, denied),
+    **dict.fromkeys(MANAGERS, package_manager),
+    **dict.fromkeys(interpreters.SHELLS, interpreters.shell),
+    **dict.fromkeys(wrappers.PLAIN, wrappers.plain_wrapper),
+    **dict.fromkeys(services.CLOUDS, services.cloud),
+    **_table(
+        ("echo", text_tools.echo),
+        ("printf", text_tools.printf),
+        ("dirname basename realpath readlink pwd", text_tools.name_of_path),
+        ("mktemp", text_tools.mktemp),
+        ("sed gsed", text_tools.sed),
+        ("awk gawk mawk nawk", text_tools.awk),
+        ("find gfind", text_tools.find),
+        ("read mapfile readarray", text_tools.read_builtin),
+        ("cp mv install ginstall", file_tools.copy),
+        ("ln", file_tools.link),
+        ("rm unlink", file_tools.remove),
+        ("trash trash-put", file_tools.remove),
+        ("chmod", file_tools.mode),
+        ("chown chgrp", file_tools.owner),
+        ("tee sponge", file_tools.tee),
+        ("sort", file_tools.sort),
+        ("dd", file_tools.dd),
+        ("rsync", file_tools.rsync),
+        ("shred fallocate srm", file_tools.wipe),
+        ("cd pushd popd chdir", builtins.change_folder),
+        ("test [", builtins.test),
+        ("exit return logout", builtins.leave),
+        ("eval", builtins.evaluate),
+        ("source .", builtins.source),
+        ("set shopt setopt", builtins.settings),
+        ("trap", builtins.trap),
+        ("alias", builtins.alias),
+        ("exec", builtins.exec_builtin),
+        ("kill", builtins.kill),
+        ("command", builtins.command_builtin),
+        ("let unset", builtins.let),
+        ("sha256sum sha384sum sha512sum sha1sum md5sum shasum b2sum b3sum gsha256sum", digests.checksum),
+        ("openssl", digests.openssl),
+        ("curl", network.curl),
+        ("wget", network.wget),
+        ("nc ncat netcat nc.traditional nc.openbsd", network.raw_connection),
+        ("scp sftp ftp lftp tftp", network.remote_copy),
+        ("ssh mosh", network.ssh),
+        ("dig nslookup host ping drill resolvectl traceroute ping6", network.name_lookup),
+        (("aria2c http https httpie xh lynx links w3m elinks axel fetch lwp-request GET POST youtube-dl yt-dlp curlie "
+         "git-lfs hurl"), network.other_fetch),
+        ("tar gtar bsdtar star", archives.tar),
+        ("unzip", archives.unzip),
+        ("7z 7za 7zr unrar rar", archives.seven_zip),
+        ("zip", archives.zip_up),
+        ("base64 base32 xxd uudecode basenc gbase64", archives.decode),
+        ("git", vcs.git),
+        ("docker podman docker-compose podman-compose nerdctl colima buildah", services.container),
+        (("clawhub clawdhub molthub openclaw clawdbot moltbot skills skillhub add-skill openskills claude codex gemini cursor "
+         "opencode smithery mcp-get cursor-agent copilot aider goose"), services.skill_tool),
+        ("make gmake cmake ninja meson ant mvn gradle bazel just task rake scons tox nox invoke gulp grunt", services.build),
+        ("env", wrappers.env),
+        ("printenv", environment_dump),
+        ("xargs parallel gxargs", wrappers.xargs),
+        ("busybox toybox", wrappers.busybox),
+        ("script watch hyperfine", wrappers.script_recorder),
+        ("sudo doas nohup setsid fakeroot", wrappers.privileged),
+        ("vi vim nvim ex ed emacs nano less more man view rvim gvim", wrappers.editor),
+        ("export declare typeset local readonly", builtins.let),
+    ),
+}  # fmt: skip
+
+
+def dispatch(call: Invocation) -> Result:
+    """Judge one simple command; what is wrong is reported, the result is what it leaves."""
+    name = call.name
+    if name.masked:
+        call.report("obfuscated", "quotes hide the program's name")
+    if not name.known or (name.glob and name.text not in ("[", "[[")):
+        return _computed(call)
+    if name.text in call.machine.functions:
+        return call.walker.call_function(name.text, call.args, call.stdin)
+    why = why_foreign(name, call.args)
+    if why is not None:
+        call.report("odd-characters" if not name.text.isascii() else "not-shell", why)
+        return EMPTY
+    if "/" in name.text:
+        return _path(call)
+    return _program(call, name.text)
+
+
+def _computed(call: Invocation) -> Result:
+    taints = call.name.taints
+    fed = call.stdin is not None and Taint.REMOTE in call.stdin.taints
+    if Taint.REMOTE in taints or fed:
+        call.report("remote-exec")
+    elif Taint.DECODED in taints:
+        call.report("piped-code", "decoded text is executed")
+    else:
+        call.report("computed-command")
+    return EMPTY
+
+
+def _path(call: Invocation) -> Result:
+    text = call.name.text
+    base = posixpath.basename(text)
+    place = call.place(call.name)
+    own = _OWN_ENVIRONMENT.match(text)
+    if (
+        _SYSTEM_FOLDER.match(place.path)
+        and posixpath.dirname(place.path).rstrip("/") + "/" in (_SYSTEM_FOLDER.match(place.path) or [""])[0]
+    ):
+        return _program(call, base)
+    if own and place.zone is Zone.SELF and (manager_of(base) or interpreters.language_of(base)):
+        facts = call.machine.facts(place.path)
+        if facts is None:
+            return _program(call, base)
+    if base in DENIED or base in interpreters.SHELLS:
+        return _program(call, base)
+    return call.run_file(call.name, call.args)
+
+
+def _program(call: Invocation, name: str) -> Result:
+    call = Invocation(call.name.with_text(name), call.args, call.stdin, call.walker)
+    looks_only = len(call.args) == 1 and call.args[0].text in _VERSION and call.stdin is None
+    if looks_only and name not in DENIED:
+        return Result(Stream(frozenset({Taint.COMPUTED})))
+    if _is_downloaded(call, name):
+        call.report("remote-exec", f"runs {name}, which came from the network unchecked")
+        return EMPTY
+    if name in ("npx", "bunx", "pnpx", "uvx", "pipx"):
+        services.through_npx(call)
+    if interpreters.language_of(name) and name not in ("bun", "deno"):
+        return interpreters.interpreter(call)
+    if name == "deno" or (
+        name == "bun" and call.args and call.args[0].text.endswith((".ts", ".js", ".mjs", ".tsx"))
+    ):
+        return interpreters.interpreter(call)
+    handler = HANDLERS.get(name)
+    if handler is not None:
+        return handler(call)
+    if manager_of(name):
+        return package_manager(call)
+    return _unknown(call)
+
+
+def _is_downloaded(call: Invocation, name: str) -> bool:
+    machine = call.machine
+    return any(
+        posixpath.basename(path) == name
+        and Taint.REMOTE in facts.taints
+        and path not in machine.verified
+        and not facts.tree
+        for path, facts in machine.files.items()
+    )
+
+
+def _unknown(call: Invocation) -> Result:
+    """A program of the skill's own that only looks is allowed; everything else asks."""
+    taints = frozenset().union(*(each.taints for each in call.args)) if call.args else frozenset()
+    out = Result(Stream(frozenset({Taint.COMPUTED})))
+    fed = call.stdin
+    if taints & {Taint.REMOTE, Taint.DECODED} or (
+        fed is not None and fed.taints & {Taint.REMOTE, Taint.DECODED}
+    ):
+        call.report("unknown-command", "an unknown program gets text from the network")
+        return out
+    if taints & {Taint.SECRET} or (fed is not None and Taint.SECRET in fed.taints):
+        call.report("unknown-command", "an unknown program gets secrets")
+        return out
+    plain = all(_PLAIN_ARGUMENT.match(each.text) for each in call.args) and fed is None
+    first = call.args[0].text if call.args else ""
+    own = call.program not in system_programs()
+    if own and plain and (first in _LOOKING or call.program in call.machine.bins):
+        return out
+    call.report("unknown-command", f"{call.program} is not on the list")
+    return out
+
+
+@functools.cache
+def system_programs() -> frozenset[str]:
+    """Names of programs that a system may have: none of them is a skill's own."""
+    text = (
+        resources.files("ploinky.skills.safety").joinpath("system_programs.txt").read_text(encoding="utf-8")
+    )
+    return frozenset(line for line in text.split() if line)
+
+
+def name_value(text: str) -> Value:
+    """A name as a value, for rules that start a program themselves."""
+    return Value(text if text else HOLE)

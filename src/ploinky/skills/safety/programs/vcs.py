@@ -1,0 +1,234 @@
+"""git: clones are known as other people's files until they stand at a full commit; hooks and options that run
+programs are refused."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import replace
+
+from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
+from ploinky.skills.safety.machine import FileFacts
+from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.programs.hosts import look_at
+from ploinky.skills.safety.values import Stream, Taint, Value
+
+_LOOKS = frozenset("status log diff show branch rev-parse ls-files describe remote blame shortlog tag version --version "
+                   "cat-file rev-list ls-tree name-rev grep".split())  # fmt: skip
+_RUNS = re.compile(
+    r"core\.(?:hookspath|sshcommand|editor|pager|fsmonitor|gitproxy|askpass|attributesfile|excludesfile|worktree)|alias\.|filter\."
+    r"|diff\..*(?:textconv|command|external)|merge\..*driver|credential|gpg|protocol\.|http\.|https\.|url\.|init\.templatedir"
+    r"|include|sequence\.editor|mergetool|difftool|pager\.|sendemail|uploadpack|receivepack|remote\..*(?:uploadpack|receivepack|vcs)"
+    r"|submodule\..*update|browser|man\.|web\.browser|interactive\.|safe\.",
+    re.IGNORECASE,
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+
+
+def git(call: Invocation) -> Result:
+    """``git``."""
+    args = list(call.args)
+    cwd = call.machine.cwd
+    while args and args[0].text.startswith("-"):
+        flag = args.pop(0)
+        name, equals, given = flag.text.partition("=")
+        if name == "-C":
+            place = call.place(args.pop(0)) if args else call.place(Value("."))
+            cwd = place.path
+            if place.zone not in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN, Zone.OWN_HOME):
+                call.report("write-outside", "works in a repository outside")
+        elif name in ("-c", "--config-env"):
+            setting = flag.with_text(given) if equals else (args.pop(0) if args else Value(""))
+            call.report(
+                "hijack" if _RUNS.match(setting.text) or not setting.known else "unknown-option",
+                "git with settings",
+            )
+        elif name in ("--git-dir", "--work-tree", "--exec-path", "--namespace"):
+            value = flag.with_text(given) if equals else (args.pop(0) if args else Value(""))
+            call.report("hijack" if name == "--exec-path" else "unknown-option", f"git with {name}")
+            if call.place(value).zone not in (Zone.SELF, Zone.TEMP):
+                call.report("write-outside")
+        elif name not in ("--no-pager", "-p", "--version", "--no-optional-locks", "--help"):
+            call.report("unknown-option", f"git with {name!r} is not on the list")
+    if not args:
+        return EMPTY
+    verb, rest = args[0].text, args[1:]
+    handler = _VERBS.get(verb)
+    if handler is not None:
+        handler(call, rest, cwd)
+    elif verb in _LOOKS:
+        _look(call, verb, rest)
+    else:
+        call.report(
+            "account" if verb in ("push", "request-pull", "send-email") else "unknown-option", f"git {verb}"
+        )
+    return Result(Stream(frozenset({Taint.COMPUTED})))
+
+
+def _look(call: Invocation, verb: str, rest: list[Value]) -> None:
+    texts = [each.text for each in rest]
+    if any(
+        each.startswith(("--output", "-O", "--open-files-in-pager", "--ext-diff", "--textconv", "--exec"))
+        for each in texts
+    ):
+        call.report("unknown-option", f"git {verb} with an option that is not on the list")
+    if verb == "remote" and texts and texts[0] in ("add", "set-url"):
+        call.report("network", "names another repository")
+
+
+def _clone(call: Invocation, rest: list[Value], cwd: str) -> None:
+    operands, pending = [], list(rest)
+    while pending:
+        value = pending.pop(0)
+        name, equals, given = value.text.partition("=")
+        if name in (
+            "-c",
+            "--config",
+            "--template",
+            "-u",
+            "--upload-pack",
+            "--separate-git-dir",
+            "--reference",
+        ):
+            setting = given if equals else (pending.pop(0).text if pending else "")
+            risky = name not in ("-c", "--config") or _RUNS.match(setting)
+            call.report("hijack" if risky else "unknown-option", f"git clone with {name}")
+        elif name in (
+            "-b",
+            "--branch",
+            "--depth",
+            "-j",
+            "--jobs",
+            "-o",
+            "--origin",
+            "--filter",
+            "--shallow-since",
+        ):
+            if not equals and pending:
+                pending.pop(0)
+        elif not value.text.startswith("-"):
+            operands.append(value)
+    if not operands:
+        return
+    source = operands[0]
+    _check_source(call, source)
+    name = posixpath.basename(source.text.rstrip("/")).removesuffix(".git").rpartition(":")[2]
+    target = operands[1] if len(operands) > 1 else Value(name or ".")
+    if not target.text.startswith(("/", "\0")):
+        target = target.with_text(posixpath.join(cwd, target.text))
+    place = call.write_file(target, Stream(frozenset({Taint.REMOTE})))
+    remote = "://" in source.text or "@" in source.text or ":" in source.text or not source.known
+    if remote:
+        call.report("download", "clones a repository")
+        call.machine.files[place.path] = FileFacts(
+            frozenset({Taint.REMOTE}), None, call.walker.line, tree=True
+        )
+
+
+def _check_source(call: Invocation, source: Value) -> None:
+    text = source.text
+    if text.startswith(("ext::", "fd::", "-")) or "::" in text:
+        call.report("inline-code", "a transport that runs a program")
+    elif source.taints & {Taint.SECRET, Taint.LOCAL}:
+        call.report("exfiltration")
+    elif "://" in text:
+        address = look_at(text)
+        if address.problem:
+            call.report(address.problem, address.why)
+        elif address.scheme in ("http", "git", "ftp"):
+            call.report("package-source", "a repository without encryption")
+
+
+def _checkout(call: Invocation, rest: list[Value], cwd: str) -> None:
+    facts = call.machine.facts(cwd)
+    fixed = any(_COMMIT.match(each.text) for each in rest)
+    if facts is not None and facts.tree:
+        folder = max((each for each in call.machine.files if cwd.startswith(each)), key=len, default=cwd)
+        call.machine.files[folder] = replace(facts, pinned=fixed)
+    call.report("unknown-option", "changes the working tree")
+
+
+def _update(call: Invocation, rest: list[Value], cwd: str) -> None:
+    if any(
+        each.text in ("--upload-pack", "--exec") or each.text.startswith(("--upload-pack=", "--exec="))
+        for each in rest
+    ):
+        call.report("hijack")
+    call.machine.files.setdefault(
+        cwd, FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line, tree=True)
+    )
+    place = call.place(Value(cwd))
+    call.report("agent-instructions" if place.zone in (Zone.OUTSIDE, Zone.SECRET) and "skill" in cwd else "download",
+                "brings the repository's newest state")  # fmt: skip
+
+
+def _discard(call: Invocation, rest: list[Value], cwd: str) -> None:
+    if any(_COMMIT.match(each.text) for each in rest):
+        _checkout(call, rest, cwd)
+    outside = call.place(Value(cwd)).zone not in (Zone.SELF, Zone.TEMP)
+    call.report("destruction" if outside else "unknown-option", "discards work")
+
+
+def _config(call: Invocation, rest: list[Value], cwd: str) -> None:
+    texts = [each.text for each in rest]
+    names = [each for each in texts if not each.startswith("-")]
+    if any(_RUNS.match(each) for each in names) and len(names) > 1:
+        call.report(
+            "security-off" if names[0].lower().endswith("sslverify") else "hijack",
+            "a setting that runs programs",
+        )
+    elif "--global" in texts or "--system" in texts:
+        call.report("write-outside" if "--system" in texts else "home-write", "the person's own settings")
+    elif len(names) > 1:
+        call.report("unknown-option", "changes the repository's settings")
+
+
+def _submodule(call: Invocation, rest: list[Value], cwd: str) -> None:
+    texts = [each.text for each in rest]
+    call.report("inline-code" if texts[:1] == ["foreach"] else "download", "git submodules")
+    if texts[:1] == ["foreach"] and len(rest) > 1:
+        call.walker.evaluate(" ".join(texts[1:]), None)
+
+
+def _bisect(call: Invocation, rest: list[Value], cwd: str) -> None:
+    if rest and rest[0].text == "run":
+        call.report("own-code", "git that starts a program")
+        call.inner(rest[1:])
+    call.report("unknown-option", "git bisect")
+
+
+def _init(call: Invocation, rest: list[Value], cwd: str) -> None:
+    for each in rest:
+        if each.text.startswith("--template"):
+            call.report("hijack")
+        elif not each.text.startswith("-"):
+            call.write_file(each)
+
+
+def _rewrite(call: Invocation, rest: list[Value], cwd: str) -> None:
+    whole = " ".join(each.text for each in rest)
+    runs = re.search(
+        r"--exec|-x |--tree-filter|--index-filter|--msg-filter|--env-filter|--upload-pack", whole
+    )
+    call.report("inline-code" if runs else "unknown-option", "git that rewrites history")
+
+
+_VERBS = {
+    "clone": _clone,
+    "checkout": _checkout,
+    "switch": _checkout,
+    "reset": _discard,
+    "clean": _discard,
+    "pull": _update,
+    "fetch": _update,
+    "config": _config,
+    "submodule": _submodule,
+    "bisect": _bisect,
+    "init": _init,
+    "rebase": _rewrite,
+    "filter-branch": _rewrite,
+    "archive": _rewrite,
+    "difftool": _rewrite,
+    "mergetool": _rewrite,
+    "ls-remote": _update,
+}
