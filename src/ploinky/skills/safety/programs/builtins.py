@@ -201,7 +201,7 @@ def let(call: Invocation) -> Result:
                 call.walker.programs.check_assign(call, name, each.with_text(text))
                 call.machine.assign(name, [each.with_text(text)])
     if call.program == "unset":
-        for each in call.texts:
-            call.machine.variables.pop(each, None)
-            call.machine.functions.pop(each, None)
+        for name in call.texts:
+            call.machine.variables.pop(name, None)
+            call.machine.functions.pop(name, None)
     return EMPTY
