@@ -363,6 +363,23 @@ async def test_a_conversation_is_written_as_anthropic_wants_it_and_thinking_goes
     ]
 
 
+async def test_a_turn_that_answers_calls_without_their_thinking_is_made_without_it() -> None:
+    call = ToolCall("c1", "weather", {})
+    result = ToolMessage("c1", "weather", "rain")
+    bare = [*ASKED, AssistantMessage("", (call,)), result]
+    whole = [*ASKED, AssistantMessage("", (call,), (Thinking("Hm.", "c2ln"),)), result]
+    async with running_faulty(ANTHROPIC_END) as server:
+        entry: dict[str, JsonValue] = {
+            "provider": "anthropic",
+            "baseURL": server.url,
+            "model": "claude",
+            "options": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+        }
+        for messages in (list(ASKED), whole, bare):
+            await ours(entry, messages)
+    assert ["thinking" in exchange.body for exchange in server.exchanges] == [True, True, False]
+
+
 @pytest.mark.parametrize("kind", ["openai", "ollama"])
 async def test_thinking_is_told_apart_from_the_answer(kind: str) -> None:
     if kind == "openai":

@@ -36,6 +36,7 @@ from ploinky.gateway.hub import EventHub
 from ploinky.gateway.login import LoginDesk
 from ploinky.gateway.metrics import Metrics
 from ploinky.gateway.mounts import file_mounts, metrics_mount
+from ploinky.gateway.openai_api.face import OpenAiFace
 from ploinky.gateway.pages import Pages
 from ploinky.gateway.route_feed import RouteFeed
 from ploinky.gateway.rows import Mount
@@ -200,10 +201,11 @@ class _Gateway:
             events=self._broadcast.listen,
             is_ready=lambda: self._seen is not None,
         )
+        openai = OpenAiFace(self._household, audit)
         return GatewayParts(
             router=router,
             guard=guard,
-            rows={**control.rows(), **face.rows()},
+            rows={**control.rows(), **face.rows(), **openai.rows()},
             sockets={**face.sockets(), f"{SERVICES}/": ServiceSockets(self._doors).handle},
             pages=Pages(),
             on_close=self._hub.close,
@@ -212,6 +214,7 @@ class _Gateway:
                 metrics_mount(self._metrics),
                 assistant_mount(self._household),
                 self._services_mount(),
+                openai.mount(),
             ),
         )
 

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
+import anyio
 import orjson
 
 import ploinky
@@ -214,7 +215,9 @@ class _Conversation:
             kind=find_text(call, "kind") or "other",
             arguments=find_object(call, "rawInput") or {},
         )
+        began = anyio.current_time()
         allowed = self._permit is not None and await self._permit(request)
+        self._pace.allow(anyio.current_time() - began)
         wanted = "allow_once" if allowed else "reject_once"
         options = params.get("options")
         for option in options if isinstance(options, list) else ():

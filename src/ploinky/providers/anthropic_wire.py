@@ -84,7 +84,23 @@ class AnthropicWire:
             body["temperature"] = min(request.temperature, 1.0)
         if request.stop:
             body["stop_sequences"] = list(request.stop)
-        return merged(body, request.extra)
+        extra = dict(request.extra)
+        if _lacks_thinking(request):
+            extra.pop("thinking", None)
+        return merged(body, extra)
+
+
+def _lacks_thinking(request: Request) -> bool:
+    """Whether calls that are being answered came without the thinking that a thinking model wants with them.
+
+    So it is where another model made them, or where nobody kept it; the server would refuse the turn.
+    """
+    for message in reversed(request.messages):
+        if isinstance(message, UserMessage):
+            return False
+        if isinstance(message, AssistantMessage) and message.tool_calls:
+            return not any(each.signature for each in message.thinking)
+    return False
 
 
 def _conversation(request: Request) -> list[JsonValue]:

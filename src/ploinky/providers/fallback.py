@@ -66,7 +66,7 @@ class FallbackProvider:
 
     async def model_info(self, name: str | None = None) -> ModelInfo:
         """What is known of a member by its id; without a name, what holds for every one of them."""
-        if name is not None:
+        if name:
             return replace(await self._require(name).model_info(), name=name)
         members = [await self._info(member) for member in self._members]
         known = [member for member in members if member is not None]

@@ -38,6 +38,10 @@ class Pace:
     def left_s(self) -> float:
         return max(0.0, self._ends - anyio.current_time())
 
+    def allow(self, more_s: float) -> None:
+        """Move the deadline: this long was waited for a person, not for the model."""
+        self._ends += more_s
+
     async def wait(self, awaitable: Awaitable[T], *, what: str) -> T:
         """The value of ``awaitable``, waited for as long as both limits allow.
 
