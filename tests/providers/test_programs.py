@@ -77,7 +77,7 @@ async def test_the_whole_group_ends_with_the_turn(
     entry: dict[str, JsonValue], how: str, tmp_path: Path
 ) -> None:
     pids = tmp_path / "pid"
-    heard = asyncio.Event()
+    heard, seen = asyncio.Event(), asyncio.Event()
 
     async def listen() -> None:
         provider = make(entry)
@@ -87,12 +87,14 @@ async def test_the_whole_group_ends_with_the_turn(
                 if isinstance(event, TextDelta):
                     heard.set()
                     if how == "close":
+                        await seen.wait()
                         return
 
     task = asyncio.create_task(listen())
     await asyncio.wait_for(heard.wait(), 60)
     child = int(pids.read_text())
     assert alive(child)
+    seen.set()
     if how == "cancel":
         task.cancel()
     await asyncio.wait([task], timeout=60)

@@ -22,6 +22,7 @@ from ploinky.providers.pace import Pace
 KEPT_ERRORS = 8 * 1024
 PAUSE_AT = 4 * 1024 * 1024
 GRACE_S = 2.0
+EXIT_S = 10.0
 KILLED_S = 10.0
 _INHERITED = frozenset(
     {
@@ -166,8 +167,7 @@ class Program:
 
     async def failure(self, *secrets: str) -> ProviderError:
         """Why a program ended before its answer was complete."""
-        with anyio.move_on_after(GRACE_S):
-            await self._pipes.exited.wait()
+        await self._exited_within(EXIT_S)
         code = self._transport.get_returncode()
         words = quoted(bytes(self._pipes.errors).decode("utf-8", "replace"), *secrets)
         said = f" It said: {words}" if words else ""
