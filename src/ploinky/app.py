@@ -98,6 +98,7 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
     """Be the gateway of the workspace until told to end."""
     from ploinky.gateway.app import Listen
     from ploinky.gateway.process import GatewayWiring, run_gateway
+    from ploinky.providers.credentials import Keyring
 
     platform = open_platform(choices)
     async with platform.open_lifecycle() as ctx:
@@ -105,7 +106,13 @@ async def run_gateway_here(choices: Choices, *, port: int) -> None:
         verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
         fresh = functools.partial(_platform_in_gateway, choices)
         household = functools.partial(make_household, platform)
-        wiring = GatewayWiring(verifier, fresh, functools.partial(_login_proof, ctx), household)
+        wiring = GatewayWiring(
+            verifier=verifier,
+            platform=fresh,
+            proof=functools.partial(_login_proof, ctx),
+            keys=Keyring(platform.secrets.credentials, platform.environ),
+            household=household,
+        )
         try:
             await run_gateway(ctx, wiring, Listen(bind_host(platform), port))
         except PloinkyError:

@@ -13,7 +13,7 @@ _LOCAL_NAMES = ("localhost",)
 
 @dataclass(frozen=True)
 class AuthMode:
-    """``name`` is ``token``, ``password`` or ``none``; ``secure``: cookies go by HTTPS only."""
+    """``name`` is ``token``, ``password``, ``oidc`` or ``none``; ``secure``: cookies go by HTTPS only."""
 
     name: str
     password_hash: str | None = None
@@ -24,7 +24,7 @@ def auth_mode(gateway: GatewaySettings, host: str) -> AuthMode:
     """The mode for a gateway that listens on ``host``.
 
     Raises:
-        UsageError: ``AUTH_NONE_NOT_LOCAL``; ``PASSWORD_NOT_SET``; ``AUTH_MODE_UNKNOWN``.
+        UsageError: ``AUTH_NONE_NOT_LOCAL``; ``PASSWORD_NOT_SET``; ``OIDC_NOT_SET``.
     """
     auth = gateway.auth
     if auth.mode == "none" and not is_loopback(host):
@@ -39,9 +39,11 @@ def auth_mode(gateway: GatewaySettings, host: str) -> AuthMode:
             "gateway.auth.mode is 'password' and no password is set.",
             hint="Set one: ploinky password",
         )
-    if auth.mode == "oidc":
+    if auth.mode == "oidc" and (auth.oidc is None or not auth.oidc.allow):
         raise UsageError(
-            "AUTH_MODE_UNKNOWN", "gateway.auth.mode 'oidc' is not there yet.", hint="Use token or password."
+            "OIDC_NOT_SET",
+            "gateway.auth.mode is 'oidc' and gateway.auth.oidc does not say whom to let in.",
+            hint="Set issuer, clientId and allow (subjects or e-mail addresses) in .ploinky/config.json.",
         )
     return AuthMode(auth.mode, auth.password_hash, secure=gateway.tls is not None)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from ploinky.gateway.challenge import challenge
 from ploinky.gateway.sessions import SessionStore
 from ploinky.router.callers import ACT_AS_HEADER, OWNER, Caller, CallerKind, TokenVerifier
 from ploinky.router.http import HeaderPair, HttpError, Scope
@@ -26,10 +27,12 @@ _SAFE_METHODS = ("GET", "HEAD")
 
 @dataclass(frozen=True)
 class Doors:
-    """How people come in beside bearer tokens. ``open``: whoever reaches this address is the owner."""
+    """How people come in beside bearer tokens. ``open``: whoever reaches this address is the owner.
+    ``tells_resource``: who comes without a token is told where to get one."""
 
     sessions: SessionStore | None = None
     open: bool = False
+    tells_resource: bool = False
 
 
 class Guard:
@@ -80,8 +83,14 @@ class Guard:
         raise HttpError(
             401,
             "Log in, or send a bearer token: ploinky token",
-            [(b"www-authenticate", b'Bearer realm="ploinky"' + wrong)],
+            [(b"www-authenticate", b'Bearer realm="ploinky"' + wrong + self._resource(scope))],
         )
+
+    def _resource(self, scope: Scope) -> bytes:
+        if not self._doors.tells_resource:
+            return b""
+        host = next(iter(_values(scope, b"host")), "")
+        return challenge(host, scope.get("scheme", "http"), scope["path"])
 
     def _meant(self, scope: Scope, caller: Caller) -> Caller:
         """Whom the owner calls for, if it says so; anybody else is who they are."""

@@ -54,7 +54,7 @@ class LoginDesk:
             self._guard.count_failure(scope)
             raise HttpError(401, f"That {self._mode.name} is not right.")
         self._audit.record(AuditRecord("login", "browser", self._mode.name, "ok"))
-        await _say(send, {"loggedIn": True}, [self._cookie(self._sessions.open(), LIFETIME_S)])
+        await _say(send, {"loggedIn": True}, [self.cookie(self._sessions.open(), LIFETIME_S)])
 
     async def follow_link(self, scope: Scope, send: Send) -> None:
         """The link of ``ploinky open``: logs in and goes to the start page; one that was used goes there too,
@@ -65,7 +65,7 @@ class LoginDesk:
         good = self._sessions.redeem(read_query(scope).get("code", ""))
         self._audit.record(AuditRecord("login", "browser", "link", "ok" if good else "REFUSED"))
         if good:
-            headers.append(self._cookie(self._sessions.open(), LIFETIME_S))
+            headers.append(self.cookie(self._sessions.open(), LIFETIME_S))
         else:
             headers[0] = (b"location", b"/?link=used")
             self._guard.count_failure(scope)
@@ -77,7 +77,7 @@ class LoginDesk:
         cookie = self._guard.session_cookie(scope)
         if cookie is not None:
             self._sessions.close(cookie)
-        await _say(send, {"loggedIn": False}, [self._cookie("", 0), (b"clear-site-data", b'"storage"')])
+        await _say(send, {"loggedIn": False}, [self.cookie("", 0), (b"clear-site-data", b'"storage"')])
 
     async def _proved(self, given: JsonObject) -> bool:
         proof = _PROOFS.get(self._mode.name)
@@ -93,7 +93,8 @@ class LoginDesk:
             return False
         return await anyio.to_thread.run_sync(fits_hash, password, known)
 
-    def _cookie(self, value: str, seconds: float) -> HeaderPair:
+    def cookie(self, value: str, seconds: float) -> HeaderPair:
+        """The cookie of a session; empty, it ends the browser's."""
         secure = "; Secure" if self._mode.secure else ""
         name = self._sessions.cookie_name
         text = f"{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds:.0f}{secure}"

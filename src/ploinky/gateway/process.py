@@ -28,12 +28,10 @@ from ploinky.gateway.assistant_agents import RouterTools
 from ploinky.gateway.assistant_feed import feed_hub
 from ploinky.gateway.assistant_stream import assistant_mount
 from ploinky.gateway.audit import AuditLog
-from ploinky.gateway.auth_mode import auth_mode
 from ploinky.gateway.broadcast import Broadcast
 from ploinky.gateway.control import Control
-from ploinky.gateway.guard import Doors, Guard
+from ploinky.gateway.entrance import EntranceParts, build_entrance
 from ploinky.gateway.hub import EventHub
-from ploinky.gateway.login import LoginDesk
 from ploinky.gateway.metrics import Metrics
 from ploinky.gateway.mounts import file_mounts, metrics_mount
 from ploinky.gateway.openai_api.face import OpenAiFace
@@ -48,7 +46,6 @@ from ploinky.gateway.service_doors import PREFIX as SERVICES
 from ploinky.gateway.service_doors import ServiceDoors
 from ploinky.gateway.service_proxy import ServiceProxy
 from ploinky.gateway.service_sockets import ServiceSockets
-from ploinky.gateway.sessions import SessionStore
 from ploinky.gateway.settings_feed import SettingsFeed
 from ploinky.gateway.telling import Telling
 from ploinky.gateway.terminals import Terminals
@@ -67,6 +64,7 @@ from ploinky.operations.platform import Platform
 from ploinky.operations.routing import Listening, write_routing
 from ploinky.operations.status import agent_facts
 from ploinky.operations.status_facts import status_value
+from ploinky.providers.credentials import Keyring
 from ploinky.router.approvals import CallApprovals
 from ploinky.router.callers import OWNER, TokenVerifier
 from ploinky.router.router import Naming, Router, RouterSettings, open_router
@@ -95,12 +93,13 @@ class GatewayRestart(PloinkyError):  # noqa: N818 (an order, raised so that the 
 @dataclass(frozen=True)
 class GatewayWiring:
     """What the composition root gives beside the lifecycle: who knows tokens, a maker of platforms, the text
-    that logins of browsers stand on (when it changes, they end), and a maker of the household of assistants
-    over the agents' tools."""
+    that logins of browsers stand on (when it changes, they end), where keys are fetched, and a maker of the
+    household of assistants over the agents' tools."""
 
     verifier: TokenVerifier
     platform: Callable[[], Platform]
     proof: Callable[[], str]
+    keys: Keyring
     household: Callable[[AgentTools], Household]
 
 
@@ -138,6 +137,7 @@ class _Gateway:
         rules = RulePolicy(self._feed.table, lambda: self._settings.now().router.policy, self._approvals)
         self._policy = rules
         self._doors = ServiceDoors(self._feed.table, rules, self._telling.served)
+        self._entrance = build_entrance(self._entrance_parts())
         self.restarting = False
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
@@ -151,6 +151,8 @@ class _Gateway:
         ):
             self._metrics.follow_sessions(router.sessions)
             tasks.start_soon(self._telling.run)
+            for issuer in self._entrance.issuers:
+                tasks.start_soon(issuer.run)
             await tasks.start(self._watch_signals)
             await tasks.start(self._reconciler.run)
             await self._feed.show(self._reconciler.statuses())
@@ -179,18 +181,13 @@ class _Gateway:
             await self._serve_agents(serving, app, port)
 
     def _parts(self, router: Router, runner: Runner) -> GatewayParts:
-        layout = self._ctx.layout
-        verifier, mode = self._wiring.verifier, auth_mode(self._ctx.settings.gateway, self._listen.host)
-        sessions = SessionStore(layout, self._wiring.proof)
-        guard = Guard(
-            verifier, _allowed_hosts(self._ctx, self._listen), Doors(sessions, open=mode.name == "none")
-        )
+        entrance = self._entrance
         audit = self._audit
         face = WebFace(
             dispatcher=Dispatcher(method_table(SUBJECTS), self._services(runner), audit),
             hub=self._hub,
-            login=LoginDesk(mode, sessions, guard, verifier, audit),
-            sessions=sessions,
+            login=entrance.login,
+            sessions=entrance.sessions,
             terminals=Terminals(self._wiring.platform, audit),
         )
         control = Control(
@@ -204,8 +201,8 @@ class _Gateway:
         openai = OpenAiFace(self._household, audit)
         return GatewayParts(
             router=router,
-            guard=guard,
-            rows={**control.rows(), **face.rows(), **openai.rows()},
+            guard=entrance.guard,
+            rows={**control.rows(), **face.rows(), **openai.rows(), **entrance.rows},
             sockets={**face.sockets(), f"{SERVICES}/": ServiceSockets(self._doors).handle},
             pages=Pages(),
             on_close=self._hub.close,
@@ -215,7 +212,22 @@ class _Gateway:
                 assistant_mount(self._household),
                 self._services_mount(),
                 openai.mount(),
+                *entrance.mounts,
             ),
+        )
+
+    def _entrance_parts(self) -> EntranceParts:
+        ctx = self._ctx
+        return EntranceParts(
+            layout=ctx.layout,
+            settings=ctx.settings.gateway,
+            host=self._listen.host,
+            allowed_hosts=_allowed_hosts(ctx, self._listen),
+            verifier=self._wiring.verifier,
+            audit=self._audit,
+            own_url=lambda: self._endpoint.url if self._endpoint is not None else "",
+            proof=self._wiring.proof,
+            keys=self._wiring.keys,
         )
 
     def _services_mount(self) -> Mount:

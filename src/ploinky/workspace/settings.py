@@ -44,12 +44,37 @@ class _Section(BaseModel):
     )
 
 
+class OidcSettings(_Section):
+    """An OpenID provider that people log in by. ``issuer`` is its own identifier, an URL; ``allow`` are the
+    subjects and verified e-mail addresses that come in; ``client_secret_ref``: ``env:NAME`` or
+    ``workspace:NAME``."""
+
+    issuer: str
+    client_id: str
+    client_secret_ref: str | None = None
+    allow: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class IssuerSettings(_Section):
+    """An OAuth authorization server whose access tokens are accepted.
+
+    ``audience`` is what they must be for; None: this gateway's URL. ``agents`` (globs) are whose tools they
+    reach; ``scopes`` is what one may do that names no scope of ours.
+    """
+
+    issuer: str
+    audience: str | None = None
+    agents: tuple[str, ...] = Field(default=("*",), strict=False)
+    scopes: tuple[str, ...] = Field(default=("tools:call",), strict=False)
+
+
 class AuthSettings(_Section):
-    """How callers prove who they are. ``oidc`` is read by its own mode."""
+    """How callers prove who they are. ``oidc`` belongs to the mode of that name."""
 
     mode: Literal["token", "password", "oidc", "none"] = "token"
     password_hash: str | None = None
-    oidc: dict[str, JsonValue] = Field(default_factory=dict)
+    oidc: OidcSettings | None = None
+    resource_server: IssuerSettings | None = None
 
 
 class TlsSettings(_Section):

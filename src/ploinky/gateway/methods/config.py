@@ -104,10 +104,6 @@ def _answer(call: Call, settings: Settings) -> ConfigAnswer:
     auth = value["gateway"]["auth"]
     if auth.get("passwordHash"):
         auth["passwordHash"] = _HIDDEN
-    if auth.get("oidc"):
-        auth["oidc"] = {
-            name: _HIDDEN if "secret" in name.lower() else each for name, each in auth["oidc"].items()
-        }
     began = call.services.settings_at_start
     changed = [name for name in _NEEDS_RESTART if getattr(settings, name) != getattr(began, name)]
     return ConfigAnswer(settings=value, restart_needed=changed)

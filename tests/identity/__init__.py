@@ -1,0 +1,1 @@
+"""A real OpenID Connect provider and OAuth authorization server for tests."""
