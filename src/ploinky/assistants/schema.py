@@ -70,7 +70,7 @@ _SEARCH = (
         digest TEXT NOT NULL)""",
     """CREATE TABLE chunks (
         id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, area TEXT NOT NULL, first_line INTEGER NOT
-        NULL, text TEXT NOT NULL, at REAL NOT NULL, vector BLOB)""",
+        NULL, text TEXT NOT NULL, at REAL NOT NULL)""",
     "CREATE INDEX chunks_path ON chunks (path)",
     """CREATE VIRTUAL TABLE chunk_words USING fts5(
         text, content='chunks', content_rowid='id', tokenize='porter unicode61')""",

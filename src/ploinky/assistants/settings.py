@@ -105,11 +105,9 @@ class CronSettings(Section):
 
 
 class MemorySettings(Section):
-    """``consolidation``: who accepts proposed edits of MEMORY.md. ``embeddings`` names a model that makes
-    vectors (None: words only)."""
+    """``consolidation``: who accepts proposed edits of MEMORY.md."""
 
     consolidation: Literal["off", "ask", "auto"] = "ask"
-    embeddings: str | None = None
     recency_half_life: Duration = 30 * 86400.0
     results: Positive = 8
 
