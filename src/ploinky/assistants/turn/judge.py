@@ -60,7 +60,8 @@ async def ask_for(state: TurnState, name: str, arguments: JsonObject) -> bool:
 async def _ask(state: TurnState, name: str, arguments: JsonObject, risk: Risk, why: str) -> Verdict:
     ask = Ask(state.run.id, state.session.id, name, arguments, why, risk)
     state.waiting += 1
-    await state.become(RunStatus.WAITING)  # first, so that a run whose request is seen can go on after a crash
+    # first, so that a run whose request is seen can go on after a crash
+    await state.become(RunStatus.WAITING)
     approval = await state.parts.approvals.request(ask, timeout_s=state.settings.turn.approval_timeout)
     settled = await state.parts.approvals.wait(approval)
     state.waiting -= 1
