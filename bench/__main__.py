@@ -40,12 +40,17 @@ def main() -> None:
 
 
 def page(tables: list[Table]) -> str:
+    """The page with these tables in the place of their former ones; those that were not measured stay."""
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     head = (
-        "# Benchmarks\n\nMade by `make bench BENCH=--write`. Figures are medians of one run on "
-        f"{machine}; the floor beside each was taken in the same run, so compare within a row.\n\n"
+        "# Benchmarks\n\nMade by `make bench BENCH=--write` (one table: `BENCH='installs --write'`).\n"
+        f"Figures are medians of one run on {machine}; the floor beside each was taken in the same run, so\n"
+        "compare within a row.\n\n"
     )
-    return head + "\n".join(table.markdown() for table in tables)
+    former = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+    sections = {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in former.split("\n## ")[1:]}
+    sections |= {table.title: table.markdown() for table in tables}
+    return head + "\n".join(sections.values())
 
 
 if __name__ == "__main__":

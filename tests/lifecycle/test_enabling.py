@@ -136,3 +136,12 @@ async def test_disabling_what_is_not_enabled_is_an_error(stage: Stage) -> None:
     with pytest.raises(PloinkyError) as caught:
         await disable_agent(stage.ctx, "nobody")
     assert caught.value.code == "AGENT_NOT_ENABLED"
+
+
+async def test_a_program_without_tools_is_a_service(stage: Stage) -> None:
+    tools = {"code/mcp-config.json": '{"tools": []}'}
+    stage.add("database", {"start": "postgres"})
+    stage.add("server", {"agent": "node server.mjs"}, tools)
+    stage.add("tools", {}, tools)
+    types = {name: (await stage.enable(name)).type for name in ("database", "server", "tools")}
+    assert types == {"database": "service", "server": "agent", "tools": "agent"}

@@ -11,6 +11,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.starting import start_agent
 from ploinky.lifecycle.stopping import remove_agent, stop_agent
+from ploinky.lifecycle.transcript import start_log
 from ploinky.runtimes.protocol import SandboxState
 from ploinky.wire.events import Event, Notice, Output, StateChanged, StepDone, StepStarted
 from ploinky.workspace.states import AgentState, Desired
@@ -259,3 +260,13 @@ async def test_durations_are_told_with_every_step(stage: Stage) -> None:
     seconds = {event.step: event.seconds for event in events if isinstance(event, StepDone)}
     assert seconds[9] >= 0.2
     assert sum(seconds.values()) < 10
+
+
+async def test_a_log_that_cannot_be_written_is_told_and_ends_no_start(stage: Stage) -> None:
+    stage.add("plain", {"install": "echo said"})
+    await stage.enable("plain")
+    start_log(stage.layout, "plain").mkdir(parents=True)
+    events = await started(stage, "plain")
+    warnings = [event for event in events if isinstance(event, Notice) and event.level == "warning"]
+    assert ["plain.start.log" in each.message for each in warnings] == [True]
+    assert stage.entry("plain").state is AgentState.RUNNING

@@ -22,6 +22,7 @@ from ploinky.lifecycle.mounts import remove_mount_points
 from ploinky.lifecycle.options import STOP_GRACE_S
 from ploinky.lifecycle.planner import locate, sandbox_name
 from ploinky.lifecycle.stopping import LOCK_TIMEOUT_S, remove_locked
+from ploinky.lifecycle.variables import MCP_CONFIG
 from ploinky.manifest.effective import effective
 from ploinky.manifest.graph import Edge, plan_waves
 from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
@@ -172,8 +173,16 @@ def _entry(
         container_name=ctx.layout.container_name(location.repo, ref.key, project),
         project_path=str(project),
         run_mode=ref.run_mode,
+        type=_type(location, config),
         state=AgentState.ENABLED,
     )
+
+
+def _type(location: AgentLocation, config: EffectiveConfig) -> str:
+    """``service``: a program of its own and no tools that the platform serves; else ``agent``."""
+    runs = config.commands.agent or config.commands.start
+    has_tools = any((folder / MCP_CONFIG).is_file() for folder in (location.folder, location.folder / "code"))
+    return "service" if runs and not has_tools else "agent"
 
 
 def _is_same(former: RegistryEntry, entry: RegistryEntry) -> bool:

@@ -131,7 +131,7 @@ class _Start:
         """Steps 2 to 12, or what of them is not done yet."""
 
         async def link_and_check() -> None:
-            await self._link_and_check()
+            await self._link_and_check(self._check_trust)
             if not (self._was_running and self._unchanged):
                 await self._host_hook(HookName.HOSTHOOK_PREINSTALL)
 
@@ -144,7 +144,11 @@ class _Start:
 
     async def prepare(self) -> None:
         """Steps 2 to 7 without hooks, if there is something to install."""
-        await self._step_of(Step.LINKS, self._link_and_check)
+
+        async def no_hooks() -> None:
+            """Nothing of the repository runs on the host, so trust is not asked for."""
+
+        await self._step_of(Step.LINKS, partial(self._link_and_check, no_hooks))
         if await anyio.to_thread.run_sync(lambda: self.plan.dependencies.satisfied):
             reason = "unchanged" if self.plan.dependencies.wanted else "no dependencies"
             await self._skip(
@@ -188,7 +192,7 @@ class _Start:
         require_unlinked(self._ctx.layout.work_dir(self._key)).mkdir(parents=True, exist_ok=True)
         return None
 
-    async def _link_and_check(self) -> None:
+    async def _link_and_check(self, check_trust: Callable[[], Awaitable[None]]) -> None:
         entry = self._ctx.registry.require(self._key)
         require_same_runtime(self._ctx, entry)
         await self._link(entry)
@@ -205,7 +209,7 @@ class _Start:
         self._plan = plan.of_image(image or (self._sandbox.image_id if self._sandbox else None))
         self._was_running = self._sandbox is not None and self._sandbox.state is SandboxState.RUNNING
         self._unchanged = await self._is_unchanged()
-        await self._check_trust()
+        await check_trust()
         make_folders(self._ctx.layout, plan.place, plan.config, plan.seen)
         make_mount_points(plan.seen)
 

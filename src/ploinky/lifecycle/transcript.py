@@ -1,6 +1,7 @@
 """What hooks and installs of one start printed: shown live, kept in a file, remembered for the error.
 
-Text is cut into lines before secrets are taken out, so that none slips through between two chunks.
+Text is cut into lines before secrets are taken out, so that none slips through between two chunks. A file
+that cannot be written (the disk is full) is told once and ends nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 from ploinky.base.clock import now_iso
 from ploinky.base.redaction import Redactor
 from ploinky.lifecycle.emitting import Emit
-from ploinky.wire.events import Output
+from ploinky.wire.events import Notice, Output
 from ploinky.workspace.layout import Layout
 
 StreamName = Literal["stdout", "stderr"]
@@ -48,6 +49,8 @@ class Transcript:
         self._redactor = redactor
         self._emit = emit
         self._fresh = True
+        self._lost: OSError | None = None
+        self._told = False
         self._lines: dict[StreamName, _Line] = {}
 
     def begin(self, title: str) -> None:
@@ -81,12 +84,20 @@ class Transcript:
         clean = self._redactor.scrub(text)
         self._lines[stream].tail.extend(clean.splitlines())
         self._write(clean)
+        if self._lost is not None and not self._told:
+            self._told = True
+            message = f"{self._path} is not complete: {self._lost.strerror}."
+            await self._emit(Notice(level="warning", message=message, agent=self._agent))
         await self._emit(Output(agent=self._agent, stream=stream, text=clean))
 
     def _write(self, text: str) -> None:
         mode = os.O_TRUNC if self._fresh else os.O_APPEND
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | mode, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        self._fresh = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | mode, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            self._lost = error
+        else:
+            self._fresh = False

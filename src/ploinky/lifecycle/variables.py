@@ -16,8 +16,8 @@ from ploinky.workspace.registry import RegistryEntry
 AGENT_TOKEN = "PLOINKY_AGENT_TOKEN"  # noqa: S105 (a variable's name)
 TOKEN_TTL_S = 24 * 3600.0
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MCP_CONFIG = "mcp-config.json"
-_SEED_MCP_CONFIG = f"/tmp/ploinky/{_MCP_CONFIG}"  # noqa: S108 (a path inside the agent)
+MCP_CONFIG = "mcp-config.json"
+_SEED_MCP_CONFIG = f"/tmp/ploinky/{MCP_CONFIG}"  # noqa: S108 (a path inside the agent)
 
 _PLAIN = re.compile(r"[\w@%+:,./ '\"-]+\Z")
 _SHELL_WORDS = frozenset(
@@ -50,10 +50,10 @@ def platform_variables(
 
 def mcp_config_inside(folder: Path) -> str:
     """Where the agent's ``mcp-config.json`` is seen inside; the seed's place if the agent brings none."""
-    if (code_folder(folder) / _MCP_CONFIG).is_file():
-        return f"{CODE_TARGET}/{_MCP_CONFIG}"
-    if (folder / _MCP_CONFIG).is_file():
-        return f"{AGENT_TARGET}/{_MCP_CONFIG}"
+    if (code_folder(folder) / MCP_CONFIG).is_file():
+        return f"{CODE_TARGET}/{MCP_CONFIG}"
+    if (folder / MCP_CONFIG).is_file():
+        return f"{AGENT_TARGET}/{MCP_CONFIG}"
     return _SEED_MCP_CONFIG
 
 
