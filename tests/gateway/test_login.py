@@ -133,7 +133,10 @@ def test_settings_are_changed_whole_or_not_at_all(town: Stage) -> None:
     ):
         assert web.error("config.patch", patch=patch)["data"]["code"] == code, patch
     assert town.layout.config_file.read_text(encoding="utf-8") == before
-    answer = web.call("config.patch", patch={"gateway": {"bindAddress": "127.0.0.2"}, "models": {"a": {"provider": "offline"}}})
+    answer = web.call(
+        "config.patch",
+        patch={"gateway": {"bindAddress": "127.0.0.2"}, "models": {"a": {"provider": "offline"}}},
+    )
     assert answer["restartNeeded"] == ["gateway"]
     assert json.loads(town.layout.config_file.read_text(encoding="utf-8"))["gateway"]["port"] == 0
     assert web.call("config.patch", patch={"gateway": {"bindAddress": None}})["restartNeeded"] == []
