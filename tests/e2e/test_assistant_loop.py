@@ -1,4 +1,4 @@
-"""The whole loop, real in every part: a person, a model server, an approval, an agent in a sandbox, a thread.
+"""The whole loop, every part real: a person, a model server, an approval, an agent, a thread.
 
 A second client watches over a connection that it loses in between; the gateway is killed in each stage.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ploinky.assistants.messages import NewMessage, Role
 from ploinky.assistants.runs import interrupted_result
 from ploinky.assistants.turn.state import TurnState
@@ -43,7 +45,12 @@ async def keep_partial(state: TurnState, status: str) -> None:
 
 
 def _call(call: ToolCall, state: TurnState) -> JsonValue:
-    kept: JsonObject = {"id": call.id, "name": call.name, "arguments": call.arguments}
+    """The call as it is kept, and as it will be made: a secret has no business in its arguments."""
+    try:
+        arguments: JsonValue = json.loads(state.parts.scrub(json.dumps(call.arguments, ensure_ascii=False)))
+    except ValueError:
+        arguments = {}  # the secret was part of the JSON's own signs
+    kept: JsonObject = {"id": call.id, "name": call.name, "arguments": arguments}
     if call.malformed is not None:
         kept["malformed"] = state.parts.scrub(call.malformed)
     return kept
