@@ -13,12 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
 
+from ploinky.base.waits import wait_until
 from tests.cli.stage import Stage, eventually, give_back, make_stage
 from tests.gateway.web import Web, web_of
 from tests.models.llama import MODEL, LlamaServer, running_llama
 from tests.models.scripted_gguf import Script
+from tests.router.official import text_of
 
 pytestmark = pytest.mark.bubblewrap
 ANSWER = "The echo said it, and 1000 is 1000: äöü ✓."
@@ -170,3 +175,23 @@ def test_a_gateway_killed_while_a_tool_runs_says_so_in_its_result(harbour: Stage
         assert [message["role"] for message in thread] == ["user", "assistant", "tool"]
         assert thread[2]["toolCallId"] == thread[1]["toolCalls"][0]["id"]
         assert "may have run or not" in thread[2]["content"]
+
+
+async def test_an_assistant_is_a_tool_for_every_mcp_client(harbour: Stage, llama: LlamaServer) -> None:
+    harbour.layout.config_file.write_text(json.dumps(settings(llama)), encoding="utf-8")
+    web = web_of(harbour)
+    web.call("config.reload")
+    web.call("profile.update", profileId="default", settings={"tools": {"trust": ["echo.*"]}})
+    async with (
+        httpx2.AsyncClient(headers=web.authorization) as http,
+        Client(streamable_http_client(f"{web.url}/mcp", http_client=http), mode="auto") as client,
+    ):
+
+        async def offered() -> bool:
+            return "ask_default" in [tool.name for tool in (await client.list_tools()).tools]
+
+        await wait_until(offered, what="the tool", timeout_s=20)
+        answer = await client.call_tool("ask_default", {"message": "Please say it.", "session": "by-mcp"})
+    assert text_of(answer) == ANSWER
+    own = [tool["name"] for tool in web.call("approval.capabilities")["tools"]]
+    assert "assistants.ask_default" not in own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ploinky.assistants.toolkit import AgentTool, OnProgress, ToolOutcome
 from ploinky.base.jsontypes import JsonObject
+from ploinky.gateway.assistant_upstream import KEY as ASSISTANTS
 from ploinky.router.callers import Caller, CallerKind
 from ploinky.router.inside import InsideTools
 
@@ -24,6 +25,7 @@ class RouterTools:
         return [
             AgentTool(tool.agent, tool.name, tool.description, tool.input_schema, tool.read_only)
             for tool in self._inside.tools()
+            if tool.agent != ASSISTANTS  # they ask each other by a tool of their own
         ]
 
     async def call(

@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -27,6 +28,8 @@ from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, se
 from ploinky.gateway.assistant_agents import RouterTools
 from ploinky.gateway.assistant_feed import feed_hub
 from ploinky.gateway.assistant_stream import assistant_mount
+from ploinky.gateway.assistant_upstream import KEY as ASSISTANTS
+from ploinky.gateway.assistant_upstream import AssistantsUpstream
 from ploinky.gateway.audit import AuditLog
 from ploinky.gateway.broadcast import Broadcast
 from ploinky.gateway.control import Control
@@ -68,6 +71,7 @@ from ploinky.providers.credentials import Keyring
 from ploinky.router.approvals import CallApprovals
 from ploinky.router.callers import OWNER, TokenVerifier
 from ploinky.router.router import Naming, Router, RouterSettings, open_router
+from ploinky.router.routes import AgentRoute
 from ploinky.router.rules import RulePolicy
 from ploinky.wire.events import StateChanged
 from ploinky.workspace.layout import Layout
@@ -125,11 +129,12 @@ class _Gateway:
         self._listen = listen
         self._reconciler = Reconciler(ctx)
         self._settings = SettingsFeed(ctx.layout, ctx.settings)
-        self._feed = RouteFeed(ctx, lambda: self._settings.now().mcp_servers)
         self._broadcast = Broadcast()
         self._hub = EventHub()
         self._tools = RouterTools()
         self._household = wiring.household(self._tools)
+        talkers = AgentRoute(ASSISTANTS, Path("/nonexistent"), inner=AssistantsUpstream(self._household))
+        self._feed = RouteFeed(ctx, lambda: self._settings.now().mcp_servers, [talkers])
         self._metrics = Metrics(self._feed.ready)
         self._audit = AuditLog(ctx.layout)
         self._telling = Telling(self._metrics, self._audit, self._hub)

@@ -12,7 +12,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,21 +47,28 @@ class _Planned:
 class RouteFeed:
     """Keeps ``table`` true to the statuses it is shown; ``servers`` are the MCP servers of the settings."""
 
-    def __init__(self, ctx: LifecycleContext, servers: Callable[[], Mapping[str, McpServer]] = dict) -> None:
+    def __init__(
+        self,
+        ctx: LifecycleContext,
+        servers: Callable[[], Mapping[str, McpServer]] = dict,
+        inner: Iterable[AgentRoute] = (),
+    ) -> None:
         self._ctx = ctx
         self._servers = servers
+        self._inner = tuple(inner)
         self._planned: dict[str, _Planned] = {}
         self._claims: dict[str, AgentRoute] = {}
         self.table = RouteTable()
 
     def ready(self) -> dict[str, bool]:
         """Of each agent of the table whether it is ready."""
-        return {key: route.ready for key, route in self.table.routes.items()}
+        return {key: route.ready for key, route in self.table.routes.items() if route.inner is None}
 
     async def show(self, statuses: Mapping[str, AgentStatus]) -> None:
         """Replace the table by the routes of these agents."""
         routes = [await self._route(status) for status in statuses.values()]
         routes += outside_routes(self._ctx, self._servers(), taken=statuses.keys())
+        routes += [route for route in self._inner if route.key not in statuses]
         for known in (self._planned, self._claims):
             for gone in known.keys() - statuses.keys():
                 known.pop(gone)

@@ -28,6 +28,7 @@ from ploinky.mcp.messages import (
 from ploinky.router.callers import Caller
 from ploinky.router.exchange import Exchange
 from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
+from ploinky.router.inner import InnerAgent
 from ploinky.router.inside import InsideTools
 from ploinky.router.naming import Naming
 from ploinky.router.policy import EnabledOnly, Policy
@@ -49,7 +50,7 @@ __all__ = ["Naming", "Router", "RouterSettings", "open_router"]
 
 logger = logging.getLogger(__name__)
 _SWEEP_EVERY = 60
-Agent = ProgramAgent | ServerAgent
+Agent = ProgramAgent | ServerAgent | InnerAgent
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,8 @@ class Router:
         return changed
 
     def _new_agent(self, route: AgentRoute) -> Agent:
+        if route.inner is not None:
+            return InnerAgent(route, route.inner)
         if route.server is None:
             return ProgramAgent(route, self._backroom)
         return ServerAgent(route, self._tasks, self._changed_offer)

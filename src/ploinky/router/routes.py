@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.redaction import Redactor
+from ploinky.mcp.upstream import Upstream
 from ploinky.router.servers.source import ServerSource
 from ploinky.toolhost.sources import ConfigSource
 
@@ -35,7 +36,7 @@ class AgentRoute:
     router keeps no copy; ``redactor`` masks its secrets in what is kept. ``config_sources`` are tried in
     order (``toolhost.sources.config_sources``). ``ports`` are those of services inside, the main one first.
     ``instance`` changes when the sandbox was started anew. ``reason`` says why the agent is not ready. With a
-    ``server`` it is an MCP server and not a set of programs.
+    ``server`` it is an MCP server and not a set of programs; with ``inner`` it lives in this process.
     """
 
     key: str
@@ -51,6 +52,7 @@ class AgentRoute:
     ports: tuple[int, ...] = ()
     instance: str = ""
     server: ServerSource | None = None
+    inner: Upstream | None = field(default=None, compare=False)
 
 
 class RouteTable:
