@@ -41,7 +41,6 @@ from ploinky.workspace.structure import init_workspace
 if TYPE_CHECKING:
     from ploinky.assistants.household import Household
     from ploinky.assistants.toolkit import AgentTools
-    from ploinky.providers.config import ModelConfig
 
 _log = logging.getLogger(__name__)
 ENGINE_VARIABLE = "PLOINKY_RUNTIME"
@@ -139,17 +138,10 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
     from ploinky.assistants.scrubbing import Scrubber
     from ploinky.assistants.services import AssistantServices, NoSkills
     from ploinky.assistants.tools.web import PUBLIC
-    from ploinky.providers.credentials import Keyring
-    from ploinky.providers.models import Models
-    from ploinky.providers.registry import ProviderContext, ProviderRegistry
+    from ploinky.operations.models import open_models
+    from ploinky.providers.registry import ProviderRegistry
 
-    registry = ProviderRegistry.installed()
-
-    def make_models(assistant: str, entries: Mapping[str, ModelConfig]) -> Models:
-        keys = Keyring(platform.secrets.credentials, platform.environ, assistant)
-        folder = platform.layout.root
-        return Models(entries, registry, ProviderContext("", keys, platform.environ, folder))
-
+    make_models = functools.partial(open_models, platform, registry=ProviderRegistry.installed())
     scrubber = Scrubber(functools.partial(_known_secrets, platform))
     services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, NoSkills())
     return Household(services)

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -102,7 +103,7 @@ async def open_home(
     installed = registry or ProviderRegistry.installed()
     secrets: dict[str, str] = {}
 
-    def make_models(assistant: str, entries: Mapping[str, ModelConfig]) -> Models:
+    def make_models(assistant: str, root: Path, entries: Mapping[str, ModelConfig]) -> Models:
         keys = Keyring(None, environ or {}, assistant)
         return Models(entries, installed, ProviderContext("", keys, environ or {}))
 

@@ -43,20 +43,11 @@ def write_model(path: Path, script: Script, *, context: int = 4096) -> None:
         "<tool_call>\n" + json.dumps({"name": name, "arguments": dict(arguments)}) + "\n</tool_call>"
         for name, arguments in script.calls
     )
-    chains = {
-        "answer": _pieces(script.answer),
-        "greeting": _pieces(script.greeting),
-        "call": _pieces(calls or script.answer),
-    }
-    for name, pieces in chains.items():
-        vocabulary.add_chain(f"<|{name}|>", pieces)
+    chains = {"answer": script.answer, "greeting": script.greeting, "call": calls or script.answer}
+    for name, text in chains.items():
+        vocabulary.add_chain(f"<|{name}|>", text)
     vocabulary.add_loop("<|forever|>", FOREVER)
     _write(path, vocabulary, context)
-
-
-def _pieces(text: str) -> list[str]:
-    """Pieces of a few characters, so that a stream has many and no piece is a whole tag."""
-    return [text[start : start + 5] for start in range(0, len(text), 5)]
 
 
 class _Vocabulary:
@@ -68,12 +59,17 @@ class _Vocabulary:
         self.follows: dict[int, int] = {}
         self.tokens += [f"<0x{value:02X}>".encode() for value in range(256)]
         self.types += [gguf.TokenType.BYTE] * 256
+        self._firsts: dict[str, int] = {}
 
-    def add_chain(self, start: str, pieces: Iterable[str]) -> None:
-        last = self._add(start, gguf.TokenType.CONTROL)
-        for token in self._unique(pieces):
+    def add_chain(self, start: str, text: str) -> None:
+        last = first = self._add(start, gguf.TokenType.CONTROL)
+        if text in self._firsts:
+            self.follows[first] = self._firsts[text]
+            return
+        for token in self._unique_pieces(text):
             self.follows[last] = last = self._add(token, gguf.TokenType.USER_DEFINED)
         self.follows[last] = END
+        self._firsts[text] = self.follows[first]
 
     def add_loop(self, start: str, text: str) -> None:
         first = self._add(start, gguf.TokenType.CONTROL)
@@ -81,28 +77,38 @@ class _Vocabulary:
         self.follows[first] = token
         self.follows[token] = token
 
-    def _unique(self, pieces: Iterable[str]) -> list[str]:
-        """``pieces`` joined where one alone is a token already: a text may be one token only."""
+    def _unique_pieces(self, text: str) -> list[str]:
+        """Pieces of a few characters, so that a stream has many and none is a whole tag; none is a token yet,
+        because a text may be one token only."""
         taken = {token.decode() for token in self.tokens}
-        found: list[str] = []
-        pending = ""
-        for piece in pieces:
-            pending += piece
-            if pending not in taken:
-                found.append(pending)
-                taken.add(pending)
-                pending = ""
-        while pending:
-            pending = found.pop() + pending
-            if pending not in taken:
-                found.append(pending)
-                pending = ""
-        return found
+        for size in (5, 4, 7, 3, 11, 2, len(text)):
+            pieces = _joined([text[start : start + size] for start in range(0, len(text), size)], taken)
+            if pieces:
+                return pieces
+        raise ValueError(f"{text!r} cannot be told apart from another text of the script")
 
     def _add(self, token: str, kind: int) -> int:
         self.tokens.append(token.encode())
         self.types.append(kind)
         return len(self.tokens) - 1
+
+
+def _joined(pieces: list[str], taken: set[str]) -> list[str]:
+    """``pieces``, joined with the next where they are taken; empty if the last one stays taken."""
+    taken = set(taken)
+    found: list[str] = []
+    pending = ""
+    for piece in pieces:
+        pending += piece
+        if pending not in taken:
+            found.append(pending)
+            taken.add(pending)
+            pending = ""
+    while pending and found:
+        pending = found.pop() + pending
+        if pending not in taken:
+            return [*found, pending]
+    return [] if pending else found
 
 
 TEMPLATE = """\

@@ -184,7 +184,7 @@ class Household:
         self.changed = anyio.Event()
 
     async def _open_or_change(self, config: AssistantConfig, found: Configuration) -> None:
-        models = self._services.make_models(config.id, found.models)
+        models = self._services.make_models(config.id, config.root.path, found.models)
         member = self._members.get(config.id)
         if member is not None:
             await member.assistant.reconfigure(config, models)

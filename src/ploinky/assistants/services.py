@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ploinky.assistants.scrubbing import Scrubber
@@ -13,8 +14,8 @@ from ploinky.providers.config import ModelConfig
 from ploinky.providers.models import Models
 from ploinky.workspace.layout import Layout
 
-MakeModels = Callable[[str, Mapping[str, ModelConfig]], Models]
-"""The configured models for the assistant of an id, with a keyring that holds its keys only."""
+MakeModels = Callable[[str, Path, Mapping[str, ModelConfig]], Models]
+"""The configured models for the assistant of an id and a root, with a keyring that holds its keys only."""
 
 
 class SkillShelf(Protocol):

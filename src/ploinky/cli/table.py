@@ -186,6 +186,27 @@ COMMANDS = (
         ),
     ),
     Entry(
+        "model",
+        "Which model serves, whether it works, and its keys.",
+        section=ASSISTANTS,
+        bare="list",
+        children=(
+            Entry(
+                "list",
+                "List the configured models, or what the provider of MODEL offers.",
+                "models:list_",
+            ),
+            Entry("use", "Choose the model that serves, from the next turn on.", "models:use"),
+            Entry(
+                "test",
+                "See whether a model works, by one tiny call of it; else say what is wrong.",
+                "models:test",
+            ),
+            Entry("pull", "Let Ollama fetch the model of an entry, or another by its NAME.", "models:pull"),
+            Entry("key", "Keep an assistant's key for a provider, encrypted.", "models:key"),
+        ),
+    ),
+    Entry(
         "memory",
         "Read, search and change what an assistant remembers.",
         section=ASSISTANTS,

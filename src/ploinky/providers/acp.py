@@ -7,7 +7,6 @@ through ``TurnOptions.permit``, and denied if nobody can answer. It gets no acce
 
 from __future__ import annotations
 
-import tempfile
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from ploinky.providers.config import ModelConfig
 from ploinky.providers.errors import ProviderCode, ProviderError, quoted
 from ploinky.providers.http import read_object
 from ploinky.providers.pace import Pace
-from ploinky.providers.program import Program, inherited
+from ploinky.providers.program import Program, inherited, working_folder
 from ploinky.providers.protocol import (
     Done,
     Message,
@@ -80,8 +79,7 @@ class AcpProvider:
         self, messages: Sequence[Message], tools: Sequence[Tool], options: TurnOptions
     ) -> AsyncGenerator[TurnEvent, None]:
         pace = Pace.of(self._config, options)
-        with tempfile.TemporaryDirectory(prefix="ploinky-acp-") as empty:
-            folder = self._context.folder or Path(empty)
+        with working_folder(self._context.folder) as folder:
             keys = await self._keys()
             env = inherited(self._context.environ)
             if self._variable is not None:

@@ -7,9 +7,7 @@ it would act without asking. By default it is run as ``cursor-agent -p`` with it
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
 from uuid import uuid4
 
 import orjson
@@ -19,7 +17,7 @@ from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.cursor_events import CursorEvents
 from ploinky.providers.pace import Pace
-from ploinky.providers.program import Program, inherited
+from ploinky.providers.program import Program, inherited, working_folder
 from ploinky.providers.protocol import (
     AssistantMessage,
     Done,
@@ -65,8 +63,7 @@ class CursorAgentProvider:
         argv = [*self._argv, "--model", options.model] if options.model else self._argv
         events = CursorEvents(names, options.model or self._model)
         keys = await self._keys()
-        with tempfile.TemporaryDirectory(prefix="ploinky-cursor-") as empty:
-            folder = self._context.folder or Path(empty)
+        with working_folder(self._context.folder) as folder:
             program = await Program.start(argv, env=self._environment(keys), folder=folder)
             try:
                 program.send(told, last=self._prints)

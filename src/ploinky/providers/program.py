@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tempfile
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -42,6 +44,17 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
+
+
+@contextmanager
+def working_folder(folder: Path | None) -> Iterator[Path]:
+    """Where a program works: ``folder``, made if it is missing, or an empty one for as long as it runs."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="ploinky-program-") as empty:
+        yield Path(empty)
 
 
 class _Pipes(asyncio.SubprocessProtocol):

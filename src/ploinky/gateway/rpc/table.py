@@ -16,6 +16,7 @@ from ploinky.gateway.methods.environment import ENVIRONMENT_METHODS
 from ploinky.gateway.methods.events import EVENT_METHODS
 from ploinky.gateway.methods.gateway import GATEWAY_METHODS
 from ploinky.gateway.methods.knowledge import KNOWLEDGE_METHODS
+from ploinky.gateway.methods.providers import PROVIDER_METHODS
 from ploinky.gateway.methods.repos import REPO_METHODS
 from ploinky.gateway.methods.runs import RUN_METHODS
 from ploinky.gateway.methods.tools import TOOL_METHODS
@@ -31,6 +32,7 @@ SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Settings", CONFIG_METHODS),
     ("Assistants", ASSISTANT_METHODS),
     ("Runs and threads", RUN_METHODS),
+    ("Models and providers", PROVIDER_METHODS),
     ("Substrate and memory", KNOWLEDGE_METHODS),
     ("Approvals and incidents", APPROVAL_METHODS),
     ("Heartbeat and cron", AUTONOMY_METHODS),
