@@ -31,6 +31,7 @@ async def list_tools(layout: Layout, agent: str | None) -> AsyncIterator[Event]:
             "title": tool.title,
             "description": tool.description,
             "input_schema": tool.input_schema,
+            "async": tool.is_async,
         }
         for tool in found
     ]

@@ -5,8 +5,9 @@ Speaks the stateless revision, one request per connection, without a general HTT
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -16,11 +17,20 @@ import orjson
 from ploinky import __version__
 from ploinky.base.errors import DeadlineError, NeedsApprovalError, PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
-from ploinky.mcp.messages import META, META_CAPABILITIES, META_VERSION, STATELESS_VERSIONS, encode_header
+from ploinky.mcp.messages import (
+    META,
+    META_CAPABILITIES,
+    META_VERSION,
+    STATELESS_VERSIONS,
+    TASKS_EXTENSION,
+    encode_header,
+)
 from ploinky.router.callers import ACT_AS_HEADER
 from ploinky.router.http_client import HttpAddress, HttpRequest, HttpResponse, open_response
 
 _AGENT_META = "ploinky/agent"
+_FIRST_PAUSE_S = 0.05
+_ABLE: JsonObject = {"extensions": {TASKS_EXTENSION: {}}}
 _CLIENT: JsonObject = {"name": "ploinky-cli", "version": __version__}
 
 
@@ -48,13 +58,14 @@ class GatewayAddress:
 
 @dataclass(frozen=True)
 class ToolInfo:
-    """One tool as the gateway lists it; ``input_schema`` is JSON Schema."""
+    """One tool as the gateway lists it; ``input_schema`` is JSON Schema. Calls of async ones are tasks."""
 
     name: str
     title: str
     description: str
     input_schema: JsonObject
     agent: str | None = None
+    is_async: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,10 +119,45 @@ class GatewayClient:
         on_progress: OnProgress | None = None,
         timeout_s: float = 600.0,
     ) -> ToolAnswer:
-        """Call a tool by its name on ``/mcp``, or by its own name on one agent; cancelling ends it."""
+        """Call a tool by its name on ``/mcp``, or by its own name on one agent; a task is followed to its
+        end. Cancelling, and running out of time, ends it.
+
+        Raises:
+            PloinkyError: ``TASK_CANCELLED`` if somebody else ended the task.
+        """
         params: JsonObject = {"name": name, "arguments": arguments}
+        began = anyio.current_time()
         result = await self._rpc(_Call("tools/call", params, agent, name, on_progress), timeout_s)
-        return _tool_answer(result)
+        if result.get("resultType") != "task":
+            return _tool_answer(result)
+        left_s = max(0.0, began + timeout_s - anyio.current_time())
+        try:
+            with anyio.fail_after(left_s):
+                return _tool_answer(_task_result(await self._ended(result, agent, on_progress)))
+        except BaseException as error:
+            with anyio.move_on_after(self._timeout_s, shield=True), contextlib.suppress(PloinkyError):
+                await self._about("tasks/cancel", result, agent)
+            if isinstance(error, TimeoutError):
+                raise DeadlineError("the end of the task", timeout_s) from error
+            raise
+
+    async def _ended(self, task: JsonObject, agent: str | None, on_progress: OnProgress | None) -> JsonObject:
+        """A task when it has ended."""
+        pause_s, told = _FIRST_PAUSE_S, ""
+        while find_text(task, "status") in ("working", "input_required"):
+            await anyio.sleep(pause_s)
+            longest_ms = task.get("pollIntervalMs")
+            pause_s = min(2 * pause_s, (longest_ms if isinstance(longest_ms, int) else 1000) / 1000)
+            task = await self._about("tasks/get", task, agent)
+            message = find_text(task, "statusMessage") or ""
+            if on_progress is not None and message != told:
+                told = message
+                await on_progress(_task_progress(task, message))
+        return task
+
+    async def _about(self, method: str, task: JsonObject, agent: str | None) -> JsonObject:
+        task_id = find_text(task, "taskId") or ""
+        return await self._rpc(_Call(method, {"taskId": task_id}, agent, task_id), self._timeout_s)
 
     async def status(self) -> JsonValue:
         """What ``/control/status`` tells."""
@@ -206,7 +252,7 @@ class _Call:
 
     def request(self, address: GatewayAddress) -> HttpRequest:
         version = STATELESS_VERSIONS[-1]
-        meta: JsonObject = {META_VERSION: version, META_CAPABILITIES: {}, f"{META}clientInfo": _CLIENT}
+        meta: JsonObject = {META_VERSION: version, META_CAPABILITIES: _ABLE, f"{META}clientInfo": _CLIENT}
         if self.on_progress is not None:
             meta["progressToken"] = 1
         body = orjson.dumps(
@@ -247,6 +293,20 @@ def _tool_progress(params: JsonObject) -> ToolProgress:
     )
 
 
+def _task_progress(task: JsonObject, message: str) -> ToolProgress:
+    shown = find_object(find_object(task, "_meta"), "ploinky/progress") or {}
+    return replace(_tool_progress(shown), message=message)
+
+
+def _task_result(task: JsonObject) -> JsonObject:
+    error, result = find_object(task, "error"), find_object(task, "result")
+    if error is not None:
+        raise _tool_error(error)
+    if result is None:
+        raise PloinkyError("TASK_CANCELLED", find_text(task, "statusMessage") or "The task was cancelled.")
+    return result
+
+
 def _tool_info(tool: JsonObject) -> ToolInfo:
     name = find_text(tool, "name") or ""
     return ToolInfo(
@@ -255,6 +315,7 @@ def _tool_info(tool: JsonObject) -> ToolInfo:
         description=find_text(tool, "description") or "",
         input_schema=find_object(tool, "inputSchema") or {},
         agent=find_text(find_object(tool, "_meta"), _AGENT_META),
+        is_async=find_text(find_object(tool, "execution"), "taskSupport") in ("optional", "required"),
     )
 
 

@@ -1,7 +1,7 @@
 """Streams of ``subscriptions/listen``: what each asked for, and telling it so.
 
-Changes of lists are seen by the router itself. What changes inside an agent (a resource that was asked for)
-is heard by listening there, in a conversation of the listener's own, as long as the stream is open.
+Changes of lists are seen by the router itself. What changes inside an agent (a resource or a task that was
+asked for) is heard by listening there, in a conversation of the listener's own, while the stream is open.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ploinky.mcp.messages import (
     Request,
     RequestId,
     RpcError,
+    knows_tasks,
+    needs_tasks,
     notification,
     result_body,
 )
@@ -39,7 +41,11 @@ _FLAGS = {
     "resourcesListChanged": "notifications/resources/list_changed",
 }
 _URIS = "resourceSubscriptions"
+_TASKS = "taskIds"
+_NEWS = {_URIS: "notifications/resources/updated", _TASKS: "notifications/tasks"}
 _RELISTEN_S = 1.0
+_Wanted = dict[str, dict[str, dict[str, str]]]
+"""By agent and kind: the agent's own names of what to listen to, and their public ones."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,19 +106,22 @@ class Listeners:
         assert request.id is not None
         origin = exchange.origin
         honoured: JsonObject = {flag: True for flag in _FLAGS if asked.get(flag) is True}
-        wanted = self._wanted(origin, asked.get(_URIS))
-        if wanted:
-            honoured[_URIS] = [uri for uris in wanted.values() for uri in uris.values()]
-        methods = {_FLAGS[flag] for flag in honoured if flag in _FLAGS}
-        methods |= {"notifications/resources/updated"} if wanted else set()
+        if _TASKS in asked and not knows_tasks(client.capabilities):
+            raise needs_tasks()
+        wanted = self._wanted(origin, asked)
+        for kind in _NEWS:
+            public = [each for parts in wanted.values() for each in parts.get(kind, {}).values()]
+            if public:
+                honoured[kind] = [*public]
+        methods = {{**_FLAGS, **_NEWS}[flag] for flag in honoured}
         listener = _Listener(request.id, origin, frozenset(methods), self._shown(origin))
         if self._closed:
             listener.feed.close()
         self._open[listener.feed] = listener
         try:
             async with anyio.create_task_group() as tasks:
-                for agent, uris in wanted.items():
-                    tasks.start_soon(self._listen_at, listener, client, agent, list(uris))
+                for agent, parts in wanted.items():
+                    tasks.start_soon(self._listen_at, listener, client, agent, parts)
                 await self._stream(exchange, listener, honoured)
                 tasks.cancel_scope.cancel()
         finally:
@@ -134,24 +143,28 @@ class Listeners:
             last=event(result_body(listener.id, orjson.dumps(closing))),
         )
 
-    def _wanted(self, origin: Origin, uris: object) -> dict[str, dict[str, str]]:
-        """By agent: its own URIs of resources to listen to, and their public ones."""
-        wanted: dict[str, dict[str, str]] = {}
+    def _wanted(self, origin: Origin, asked: JsonObject) -> _Wanted:
+        """What to listen to; what is not there is not honoured, and the acknowledgement says so."""
+        wanted: _Wanted = {}
         view = self._service.view(origin)
-        for uri in uris[:MAX_URIS] if isinstance(uris, list) else ():
-            try:
-                agent, own = (
-                    (origin.agent, uri)
-                    if origin.agent is not None
-                    else self._service.resource(view, {"uri": uri})
-                )
-            except RpcError:
-                continue  # not honoured, and the acknowledgement says so
-            if "resources" in self._service.upstreams[agent].offer.capabilities:
-                wanted.setdefault(agent, {})[own] = uri
+        finders = {
+            _URIS: ("uri", "resources", self._service.resource),
+            _TASKS: ("taskId", "tasks", self._service.task),
+        }
+        for kind, (key, capability, find) in finders.items():
+            listed = asked.get(kind)
+            for name in listed[:MAX_URIS] if isinstance(listed, list) else ():
+                try:
+                    agent, own = (origin.agent, name) if origin.agent is not None else find(view, {key: name})
+                except RpcError:
+                    continue
+                if isinstance(name, str) and capability in self._service.upstreams[agent].offer.capabilities:
+                    wanted.setdefault(agent, {}).setdefault(kind, {})[str(own)] = name
         return wanted
 
-    async def _listen_at(self, listener: _Listener, client: ClientFacts, agent: str, uris: list[str]) -> None:
+    async def _listen_at(
+        self, listener: _Listener, client: ClientFacts, agent: str, parts: dict[str, dict[str, str]]
+    ) -> None:
         """Listen at one agent for as long as this runs, again after it was away."""
         aggregate = listener.origin.agent is None
 
@@ -159,7 +172,7 @@ class Listeners:
             return self._service.outward(listener, agent, aggregate)
 
         talks = self._talks.fresh(client, back_for)
-        params: JsonObject = {"notifications": {_URIS: [*uris]}}
+        params: JsonObject = {"notifications": {kind: [*own] for kind, own in parts.items()}}
         try:
             while agent in self._service.upstreams:
                 ask = Ask(f"listen-{listener.id}", "subscriptions/listen", params, client, back_for(agent))

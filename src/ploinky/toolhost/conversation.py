@@ -5,11 +5,13 @@ A program keeps nothing for anybody, so conversations are cheap: any number, mad
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
 
+from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonObject, find_object, find_text
 from ploinky.mcp.messages import INVALID_PARAMS, RequestId, RpcError
 from ploinky.mcp.upstream import Ask, Back, ClientFacts
@@ -153,8 +155,11 @@ class ProgramConversation:
         try:
             for uri in uris:
                 self._agent.subscriptions.add(uri, who, self._tell(ask.back))
-            if desk is not None and task_ids:
+            if desk is not None and self._agent.tasks is not None and task_ids:
                 desk.listen(who, heard)
+                for task_id in task_ids:
+                    with contextlib.suppress(NotFoundError):
+                        heard(await self._agent.tasks.find(task_id, ask.client.caller))
             await anyio.sleep_forever()
         finally:
             self._agent.subscriptions.remove_all(who)

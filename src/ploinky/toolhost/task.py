@@ -11,7 +11,7 @@ from ploinky.base.jsontypes import JsonObject
 
 DEFAULT_TTL_MS = 24 * 3600 * 1000
 MOST_TTL_MS = 7 * 24 * 3600 * 1000
-POLL_INTERVAL_MS = 1000
+POLL_INTERVAL_MS = 500
 
 
 class TaskState(StrEnum):

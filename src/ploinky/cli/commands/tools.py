@@ -41,7 +41,7 @@ def arguments_apart(args: list[str]) -> list[str]:
 @command("tools", "ploinky tools", "ploinky tools demo", "ploinky tools --json")
 @click.argument("agent", required=False, shell_complete=complete_agent)
 def tools(invocation: Invocation, agent: str | None) -> None:
-    """List the tools that agents offer."""
+    """List the tools that agents offer; (async) marks those whose calls are tasks."""
     from ploinky.operations.call import list_tools
 
     layout = require_workspace(invocation.start_dir)
@@ -62,7 +62,7 @@ def tools(invocation: Invocation, agent: str | None) -> None:
 def call(
     invocation: Invocation, tool: str, pairs: tuple[str, ...], arguments: str | None, timeout: float
 ) -> None:
-    """Call a tool of an agent.
+    """Call a tool of an agent, and follow it to its end if it is a task.
 
     Values are read as the tool's schema says. --json '{...}' means --arguments; --json alone prints the
     answer as JSON. The exit code is 1 if the tool failed.
@@ -112,5 +112,7 @@ def _show_tools(console: Console, value: JsonValue) -> None:
     for row in value:
         assert isinstance(row, dict)
         about = str(row["description"] or row["title"] or "").splitlines()
-        rows.append([Cell(str(row["name"]), Tone.NAME), str(row["agent"] or "-"), about[0] if about else ""])
+        mark = "(async) " if row["async"] else ""
+        words = mark + (about[0] if about else "")
+        rows.append([Cell(str(row["name"]), Tone.NAME), str(row["agent"] or "-"), words])
     console.table(("Tool", "Agent", "About"), rows)
