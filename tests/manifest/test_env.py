@@ -184,3 +184,9 @@ def test_a_wildcard_covers_every_filling_of_its_stars(pattern: str, fillings: li
     assume("*" not in name)
     assert is_pattern(pattern)
     assert wildcard_covers(pattern, name)
+
+
+@pytest.mark.parametrize("required", [[], {}, ["true"], "perhaps", 2])
+def test_what_is_neither_true_nor_false_is_refused(required: object) -> None:
+    with pytest.raises(UsageError, match="true or false"):
+        parse_env([{"name": "KEY", "required": required}])

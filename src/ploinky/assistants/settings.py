@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ploinky.assistants.durations import Duration
+from ploinky.base.camel import CamelSection
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import closest
@@ -61,18 +61,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
-class Section(BaseModel):
+class Section(CamelSection):
     """A part of the configuration: camelCase on disk, unknown keys refused, immutable."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        frozen=True,
-        strict=True,
-        extra="forbid",
-    )
 
 
 class ActiveHours(Section):

@@ -99,7 +99,9 @@ def _entry_of_object(name: str, value: Mapping[object, object]) -> EnvEntry:
     source = value.get("varName") or name
     if not isinstance(source, str) or not is_env_name(source):
         raise _bad(f"'varName' of {_shown(name)} is not the name of a variable")
-    required = _BOOLEANS.get(value.get("required"), value.get("required")) or False
+    required = value.get("required")
+    if required is None or isinstance(required, str | int):
+        required = _BOOLEANS.get(required, required) or False
     if not isinstance(required, bool):
         raise _bad(f"'required' of {_shown(name)} is true or false")
     default, other = value.get("default"), value.get("value")

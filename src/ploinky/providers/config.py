@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
+from ploinky.base.camel import CamelSection
 from ploinky.providers.credentials import KeyReference, read_key_reference
 
 DEFAULT_DEADLINE_S = 600.0
@@ -40,17 +40,8 @@ def _checked_reference(text: str) -> str:
     return text
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-    )
+class _Part(CamelSection):
+    model_config = ConfigDict(hide_input_in_errors=True)
 
 
 class Price(_Part):

@@ -13,16 +13,14 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
+from ploinky.base.camel import CamelSection
 from ploinky.base.errors import PloinkyError
 
 PROFILE_MARK = "{profile}"
@@ -31,25 +29,14 @@ Reference = Annotated[str, Field(pattern=rf"\A(?:{_REFERENCE})\z")]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        frozen=True,
-        strict=True,
-        extra="forbid",
-    )
-
-
-class TokenAuth(_Part):
+class TokenAuth(CamelSection):
     """A token that somebody else made."""
 
     method: Literal["token"] = "token"
     token_from: Reference = "env:VAULT_TOKEN"  # noqa: S105 (a place)
 
 
-class AppRoleAuth(_Part):
+class AppRoleAuth(CamelSection):
     """A role of Vault's AppRole method."""
 
     method: Literal["approle"]
@@ -58,7 +45,7 @@ class AppRoleAuth(_Part):
     mount: Text = "approle"
 
 
-class VaultSettings(_Part):
+class VaultSettings(CamelSection):
     """One secret of a KV engine, version 2; its keys are the names. ``{profile}`` may stand in ``path``."""
 
     type: Literal["vault"]
@@ -80,7 +67,7 @@ class VaultSettings(_Part):
         return self
 
 
-class AwsSettings(_Part):
+class AwsSettings(CamelSection):
     """Either one secret that holds a JSON object (its keys are the names), or a secret for each name, called
     ``prefix`` plus the name. ``{profile}`` may stand in both."""
 
@@ -97,7 +84,7 @@ class AwsSettings(_Part):
         return self
 
 
-class SecretsSettings(_Part):
+class SecretsSettings(CamelSection):
     """``timeoutSeconds`` bounds each question to a store; ``cacheSeconds`` is how long an answer counts."""
 
     stores: tuple[Annotated[VaultSettings | AwsSettings, Field(discriminator="type")], ...] = ()

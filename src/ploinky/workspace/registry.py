@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
+from ploinky.base.camel import CamelModel
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import NotFoundError
 from ploinky.base.files import FileLock
@@ -42,15 +42,8 @@ def _checked_name(text: str) -> str:
 Name = Annotated[str, AfterValidator(_checked_name)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        frozen=True,
-        extra="allow",
-    )
+class _Record(CamelModel):
+    model_config = ConfigDict(extra="allow")
 
 
 class StateChange(_Record):

@@ -19,9 +19,9 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from ploinky.base.camel import CamelSection
 from ploinky.base.errors import PloinkyError
 from ploinky.base.names import closest, is_name
 from ploinky.workspace.documents import read_json_object
@@ -32,19 +32,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        frozen=True,
-        strict=True,
-        extra="forbid",
-    )
-
-
-class OidcSettings(_Section):
+class OidcSettings(CamelSection):
     """An OpenID provider that people log in by. ``issuer`` is its own identifier, an URL; ``allow`` are the
     subjects and verified e-mail addresses that come in; ``client_secret_ref``: ``env:NAME`` or
     ``workspace:NAME``."""
@@ -55,7 +43,7 @@ class OidcSettings(_Section):
     allow: tuple[str, ...] = Field(default=(), strict=False)
 
 
-class IssuerSettings(_Section):
+class IssuerSettings(CamelSection):
     """An OAuth authorization server whose access tokens are accepted.
 
     ``audience`` is what they must be for; None: this gateway's URL. ``agents`` (globs) are whose tools they
@@ -68,7 +56,7 @@ class IssuerSettings(_Section):
     scopes: tuple[str, ...] = Field(default=("tools:call",), strict=False)
 
 
-class AuthSettings(_Section):
+class AuthSettings(CamelSection):
     """How callers prove who they are. ``oidc`` belongs to the mode of that name."""
 
     mode: Literal["token", "password", "oidc", "none"] = "token"
@@ -77,14 +65,14 @@ class AuthSettings(_Section):
     resource_server: IssuerSettings | None = None
 
 
-class TlsSettings(_Section):
+class TlsSettings(CamelSection):
     """Paths of the certificate chain and its key, relative to the workspace."""
 
     certificate: str
     key: str
 
 
-class GatewaySettings(_Section):
+class GatewaySettings(CamelSection):
     """Where the gateway listens and whom it believes.
 
     ``bind`` is ``loopback`` or an address; ``bind_address`` wins over it. ``allow`` holds further Host
@@ -105,14 +93,14 @@ class GatewaySettings(_Section):
     site: str | None = None
 
 
-class BlobSettings(_Section):
+class BlobSettings(CamelSection):
     """Bytes that one blob, and all together, may have."""
 
     each_bytes: Annotated[int, Field(gt=0)] = 256 * 1024 * 1024
     total_bytes: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024 * 1024
 
 
-class PolicyRule(_Section):
+class PolicyRule(CamelSection):
     """One row of the router's policy: which callers (globs) may or may not call which tools of whom.
 
     ``rate`` is calls per minute; ``approval``: a person must agree to each call.
@@ -126,7 +114,7 @@ class PolicyRule(_Section):
     approval: bool = False
 
 
-class RouterSettings(_Section):
+class RouterSettings(CamelSection):
     """How tools of many agents are shown as one server.
 
     ``agent_timeouts_ms``: instead of ``call_timeout_ms`` for the agents that a glob covers, the first counts.
@@ -140,7 +128,7 @@ class RouterSettings(_Section):
     policy: tuple[PolicyRule, ...] = Field(default=(), strict=False)
 
 
-class McpServer(_Section):
+class McpServer(CamelSection):
     """An MCP server in the shape that clients' files have: a command to run, or a URL.
 
     A command runs in a sandbox of its own, from ``image`` where the runtime uses images. ``env`` and
@@ -173,7 +161,7 @@ def _checked_name(name: str) -> str:
 McpServerName = Annotated[str, AfterValidator(_checked_name)]
 
 
-class LimitSettings(_Section):
+class LimitSettings(CamelSection):
     """Limits of an agent whose manifest states none; None: the platform's own. ``memory`` in bytes."""
 
     cpus: Positive | None = None
@@ -181,7 +169,7 @@ class LimitSettings(_Section):
     pids: Annotated[int, Field(gt=0)] | None = None
 
 
-class StartSettings(_Section):
+class StartSettings(CamelSection):
     """``parallel``: how many agents start at once; None: by the machine's cores."""
 
     parallel: Annotated[int, Field(gt=0)] | None = None
@@ -189,7 +177,7 @@ class StartSettings(_Section):
     ready_timeout_s: Positive = 120.0
 
 
-class Settings(_Section):
+class Settings(CamelSection):
     """The whole of ``config.json``. Fields of type JSON belong to assistants and are checked by them."""
 
     gateway: GatewaySettings = GatewaySettings()

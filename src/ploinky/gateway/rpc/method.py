@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from ploinky.base.camel import CamelModel
 from ploinky.router.callers import Caller
 
 if TYPE_CHECKING:
@@ -44,17 +45,10 @@ class NoParams(Params):
     """A method that takes nothing."""
 
 
-class Answer(BaseModel):
+class Answer(CamelModel):
     """What a method gives: camelCase on the wire; made from values with names of either kind."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        frozen=True,
-        extra="ignore",
-    )
+    model_config = ConfigDict(extra="ignore")
 
 
 @dataclass(frozen=True)
