@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.redaction import RedactingFilter, Redactor
+from ploinky.base.redaction import RedactingFilter
 from ploinky.channel.binary import launcher_folder
 from ploinky.lifecycle.context import LifecycleContext, RouterAddress
 from ploinky.manifest.env import looks_like_key
@@ -93,13 +93,12 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
     )
 
 
-async def run_gateway_here(choices: Choices, *, port: int) -> None:
+async def run_gateway_here(platform: Platform, choices: Choices, *, port: int) -> None:
     """Be the gateway of the workspace until told to end."""
     from ploinky.gateway.app import Listen
     from ploinky.gateway.process import GatewayWiring, run_gateway
     from ploinky.providers.credentials import Keyring
 
-    platform = open_platform(choices)
     async with platform.open_lifecycle() as ctx:
         remember_engine(ctx.layout, ctx.runtime.kind)
         verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
@@ -149,8 +148,7 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
 
 def _known_secrets(platform: Platform) -> list[str]:
     """Every secret value that this process can know of: kept ones, credentials, keys of its environment."""
-    sources = platform.secrets.sources(platform.profile.name)
-    kept = [found.value for name in platform.secrets.kept.names() if (found := sources.find(name))]
+    kept = platform.secrets.kept_values()
     credentials = platform.secrets.credentials
     sealed = [value for scope in credentials.scopes() for value in credentials.get_all(scope).values()]
     keys = [value for name, value in platform.environ.items() if looks_like_key(name)]
@@ -164,12 +162,12 @@ def owner_token(platform: Platform, *, rotate: bool = False) -> str:
 
 
 def start_logging(platform: Platform, *, verbose: bool) -> None:
-    """Send the log of this process to stderr, free of every secret that the workspace knows now."""
+    """Send the log of this process to stderr, free of every secret that it knows now or comes to know."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    sources = platform.secrets.sources(platform.profile.name)
-    kept = [found.value for name in platform.secrets.kept.names() if (found := sources.find(name))]
-    handler.addFilter(RedactingFilter(Redactor([*kept, OwnerToken(platform.layout).ensure()])))
+    redactor = platform.secrets.redactor
+    redactor.add([*platform.secrets.kept_values(), OwnerToken(platform.layout).ensure()])
+    handler.addFilter(RedactingFilter(redactor))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -18,6 +18,7 @@ from ploinky.lifecycle.mounts import Place, plan_mounts
 from ploinky.manifest.document import parse_manifest
 from ploinky.manifest.effective import effective
 from ploinky.manifest.values import RunMode
+from ploinky.secrets.environment import ResolvedEnvironment
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.structure import init_workspace
 
@@ -71,7 +72,9 @@ def test_no_volume_leads_out_or_to_what_is_not_for_agents(
         config = effective(manifest, None, agent="agent")
         folder = layout.agent_source("crew", "agent")
         project = folder if mode is RunMode.DEVEL else layout.work_dir("agent")
-        seen = plan_mounts(layout, Place("agent", folder, mode, project), config, has_node=False, values={})
+        seen = plan_mounts(
+            layout, Place("agent", folder, mode, project), config, has_node=False, given=ResolvedEnvironment()
+        )
     except PloinkyError:
         return  # a refusal is always right; that good volumes pass is the planner's test
     control = (root / ".ploinky").resolve()

@@ -158,6 +158,11 @@ def test_a_wildcard_passes_what_has_its_form_and_is_not_withheld(
     assert wildcard_matches(pattern, name) is passed
 
 
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "DB_PASSWD", "SSH_PRIVATE_KEY", "gpg_passphrase"])
+def test_names_of_other_keys_are_left_out_too(name: str) -> None:
+    assert not wildcard_matches("*", name)
+
+
 def test_what_a_wildcard_leaves_out_can_be_named() -> None:
     assert wildcard_covers("GITHUB_*", "GITHUB_TOKEN")
     assert is_withheld("GITHUB_TOKEN")

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploinky.base.errors import EXIT_NEEDS_APPROVAL, NeedsApprovalError, PloinkyError
+from ploinky.base.jsontypes import JsonObject
 from ploinky.base.redaction import MASK
 from ploinky.manifest.env import parse_env
 from ploinky.manifest.values import EffectiveConfig
-from ploinky.secrets.environment import ResolvedEnvironment, expand, resolve_environment
-from ploinky.secrets.sources import SecretSources
+from ploinky.secrets.environment import ResolvedEnvironment, expand, expand_shown, resolve_environment
+from ploinky.secrets.sources import SecretSources, SourceKind
 from ploinky.secrets.store import DotSecrets
+from ploinky.secrets.stores import SecretStores
 from ploinky.workspace.layout import Layout
 
 BUILTINS = {"PLOINKY_AGENT_NAME": "shell", "PORT": "7000"}
@@ -178,3 +180,35 @@ def test_variables_in_a_text_are_replaced_and_all_unknown_ones_told() -> None:
     with pytest.raises(PloinkyError, match="The image needs A, B, which are not set") as caught:
         expand("${B}${A}${X}", {"X": "1"}, what="The image")
     assert caught.value.code == "UNRESOLVED_VARIABLE"
+
+
+def test_what_engines_keep_and_show_takes_no_secret() -> None:
+    given = ResolvedEnvironment({"TAG": "3", "KEY": "hunter2"}, frozenset({"KEY"}))
+    assert expand_shown("alpine:${TAG}", given, what="The image") == "alpine:3"
+    with pytest.raises(PloinkyError) as caught:
+        expand_shown("alpine:${KEY}", given, what="The image")
+    assert caught.value.code == "SECRET_SHOWN"
+    assert "hunter2" not in str(caught.value)
+
+
+def test_no_manifest_gets_the_keys_of_the_platform(layout: Layout) -> None:
+    environ = {"PLOINKY_MASTER_KEY": "ab" * 32, "VAULT_TOKEN": "root", "OUR_ID": "role-secret"}
+    store: JsonObject = {"type": "vault", "address": "https://vault.example", "path": "x"}
+    approle: JsonObject = {"method": "approle", "roleId": "r", "secretIdFrom": "secrets:OUR_ID"}
+    stores = SecretStores(layout, environ, {"stores": [store, {**store, "auth": approle}]})
+    stores.kept.set("OUR_ID", "role-secret")
+    stores.kept.set("ALIAS", "$PLOINKY_MASTER_KEY")
+    sources = stores.sources("dev")
+    for name in ("PLOINKY_MASTER_KEY", "VAULT_TOKEN", "OUR_ID", "ALIAS"):
+        assert sources.find(name) is None
+    assert sources.follow("X", "$VAULT_TOKEN", SourceKind.LITERAL) is None
+
+
+def test_a_password_inside_an_address_is_a_secret(layout: Layout) -> None:
+    found = resolved(
+        layout,
+        ["DATABASE_URL", "HOME_URL"],
+        environ={"DATABASE_URL": "postgres://shop:hunter2@db/shop", "HOME_URL": "https://shop.example/a@b"},
+    )
+    assert "DATABASE_URL" in found.secret_names
+    assert "HOME_URL" not in found.secret_names

@@ -72,8 +72,15 @@ def read_text(path: Path) -> str | None:
         PloinkyError: ``FILE_READ`` if it cannot be read, ``FILE_ENCODING`` if it is not UTF-8.
     """
     data = read_bytes(path)
-    if data is None:
-        return None
+    return None if data is None else decode_text(data, path)
+
+
+def decode_text(data: bytes, path: Path) -> str:
+    """What was read from ``path``, as UTF-8 with or without a mark.
+
+    Raises:
+        PloinkyError: ``FILE_ENCODING``.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

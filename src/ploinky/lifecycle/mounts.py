@@ -9,7 +9,7 @@ ES modules are looked for upwards from the importing file only.
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from ploinky.base.files import require_unlinked, safe_join
 from ploinky.lifecycle.dependencies import NODE_FOLDER, code_folder, require_own
 from ploinky.manifest.values import EffectiveConfig, RunMode
 from ploinky.runtimes.spec import Mount
-from ploinky.secrets.environment import expand
+from ploinky.secrets.environment import ResolvedEnvironment, expand_shown
 from ploinky.workspace.layout import Layout
 
 CODE_TARGET = "/code"
@@ -56,17 +56,17 @@ class Place:
 
 
 def plan_mounts(
-    layout: Layout, place: Place, config: EffectiveConfig, *, has_node: bool, values: Mapping[str, str]
+    layout: Layout, place: Place, config: EffectiveConfig, *, has_node: bool, given: ResolvedEnvironment
 ) -> Seen:
     """The mounts of one agent, parents before what lies below them.
 
     Raises:
         UsageError: PATH_ESCAPES, VOLUME_FORBIDDEN, CONTROL_FILES_SHOWN.
-        PloinkyError: MOUNT_POINT_BLOCKED; UNRESOLVED_VARIABLE; FOLDER_IS_LINK.
+        PloinkyError: MOUNT_POINT_BLOCKED; UNRESOLVED_VARIABLE; SECRET_SHOWN; FOLDER_IS_LINK.
     """
     mounts = [*_fixed(layout, place, config, has_node=has_node), *_working(layout, place)]
     for volume in config.volumes:
-        host = expand(volume.host, values, what=f"The volume {volume.host!r} of agent '{config.agent}'")
+        host = expand_shown(volume.host, given, what=f"The volume {volume.host!r} of agent '{config.agent}'")
         mounts.append(Mount(_volume_source(layout, host), volume.container, volume.read_only))
     _hide_control(layout, place, mounts)
     masks = _masks(layout, place)

@@ -32,7 +32,7 @@ from ploinky.runtimes.spec import (
     RunSpec,
     Security,
 )
-from ploinky.secrets.environment import ResolvedEnvironment, expand, resolve_environment
+from ploinky.secrets.environment import ResolvedEnvironment, expand_shown, resolve_environment
 from ploinky.workspace.exposures import Exposures
 from ploinky.workspace.registry import RegistryEntry
 
@@ -123,6 +123,7 @@ def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
     token = ctx.signer.mint(entry.key, TOKEN_TTL_S)
     sources = ctx.secrets.sources(config.profile)
     found = resolve_environment(config, sources, builtins={**platform, AGENT_TOKEN: token})
+    ctx.secrets.redactor.add(found.values[name] for name in found.secret_names)
     environment = replace(found, secret_names=found.secret_names | {AGENT_TOKEN})
     return ResolvedAgent(
         entry, location, place, config, platform, environment, (*config.notices, *found.notices)
@@ -137,8 +138,8 @@ def plan_dependencies(ctx: LifecycleContext, entry: RegistryEntry) -> tuple[str,
         PloinkyError: as ``find_dependencies``; UNRESOLVED_VARIABLE, MISSING_SECRETS.
     """
     config, folder = effective_config(ctx, entry), locate(ctx, entry).folder
-    values = resolve_agent(ctx, entry).environment.values if "$" in config.image else {}
-    image = expand(config.image, values, what=f"The image of agent '{entry.key}'")
+    environment = resolve_agent(ctx, entry).environment if "$" in config.image else ResolvedEnvironment()
+    image = expand_shown(config.image, environment, what=f"The image of agent '{entry.key}'")
     found = find_dependencies(
         ctx.layout, config, key=entry.key, folder=folder, image=image, runtime=ctx.runtime.kind
     )
@@ -154,12 +155,12 @@ def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
         PloinkyError: a manifest's errors, PROFILE_NOT_FOUND, SANDBOX_NEEDS_ENGINE, PATH_ESCAPES, PORT_CLASH.
     """
     agent = resolve_agent(ctx, entry)
-    config, values = agent.config, agent.environment.values
+    config = agent.config
     if ctx.runtime.kind == "sandbox" and not config.sandbox_allowed:
         raise sandbox_needs_engine(entry.key, f"it runs from the image {config.image} only")
     check_scripts(ctx.layout.repos, agent.location, config)
     _check_ports(ctx, config)
-    image = expand(config.image, values, what=f"The image of agent '{entry.key}'")
+    image = expand_shown(config.image, agent.environment, what=f"The image of agent '{entry.key}'")
     dependencies = find_dependencies(
         ctx.layout,
         config,
@@ -168,7 +169,9 @@ def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
         image=image,
         runtime=ctx.runtime.kind,
     )
-    seen = plan_mounts(ctx.layout, agent.place, config, has_node=dependencies.node is not None, values=values)
+    seen = plan_mounts(
+        ctx.layout, agent.place, config, has_node=dependencies.node is not None, given=agent.environment
+    )
     spec = _run_spec(ctx, agent, seen, image)
     return StartPlan(
         key=entry.key,

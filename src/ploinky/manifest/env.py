@@ -16,6 +16,7 @@ from ploinky.manifest.values import EnvEntry
 
 _PATTERN = re.compile(r"(?![0-9])[A-Za-z0-9_]*\*[A-Za-z0-9_*]*\Z")
 _KEY_PARTS = ("API_KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD")
+_MORE_KEY_PARTS = ("PASSWD", "PASSPHRASE", "PRIVATE_KEY", "ACCESS_KEY", "MASTER_KEY")
 _OWN_PREFIXES = ("PLOINKY_", "LD_")
 _OWN_NAMES = frozenset({"PATH", "HOME"})
 _FIELDS = frozenset({"name", "varName", "required", "value", "default"})
@@ -72,7 +73,7 @@ def is_pattern(name: str) -> bool:
 def looks_like_key(name: str) -> bool:
     """Whether a variable of this name probably holds a key, token, secret or password."""
     capitals = name.upper()
-    return any(part in capitals for part in _KEY_PARTS)
+    return any(part in capitals for part in (*_KEY_PARTS, *_MORE_KEY_PARTS))
 
 
 def is_withheld(name: str) -> bool:

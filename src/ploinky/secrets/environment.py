@@ -25,6 +25,8 @@ _HARMLESS = re.compile(r"[A-Za-z]{0,12}|\d{1,5}|(?:\.{1,2}|/)[\w./-]*")
 # MAX_TOKENS=4096 and TOKENIZERS_PARALLELISM=false are no secrets, for all their names
 _SWITCH = re.compile(r"\d{0,5}|true|false|yes|no|on|off|none|auto", re.IGNORECASE)
 _SHORTEST_LINE = 12
+# postgres://user:password@host
+_PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,9 +37,9 @@ class ResolvedEnvironment:
     all names that the values came by, aliases included.
     """
 
-    values: Mapping[str, str]
-    secret_names: frozenset[str]
-    origins: Mapping[str, str]
+    values: Mapping[str, str] = field(default_factory=dict)
+    secret_names: frozenset[str] = frozenset()
+    origins: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     used: frozenset[str] = frozenset()
@@ -93,6 +95,23 @@ def resolve_environment(
     if state.missing:
         raise _missing_error(config, state.missing)
     return _finished(sources, builtins, state)
+
+
+def expand_shown(text: str, environment: ResolvedEnvironment, *, what: str) -> str:
+    """Like ``expand``, for what engines keep and show: secrets are refused.
+
+    Raises:
+        PloinkyError: ``UNRESOLVED_VARIABLE``; ``SECRET_SHOWN``, naming the secrets.
+    """
+    shown = sorted(set(_VARIABLE.findall(text)) & environment.secret_names)
+    if shown:
+        raise PloinkyError(
+            "SECRET_SHOWN",
+            f"{what} would show the secret {', '.join(shown)}.",
+            hint="Use another variable there; secrets reach an agent in its environment only.",
+            details={"names": ", ".join(shown)},
+        )
+    return expand(text, environment.values, what=what)
 
 
 def expand(text: str, values: Mapping[str, str], *, what: str) -> str:
@@ -220,6 +239,8 @@ def _is_secret(name: str, state: _Resolution) -> bool:
     found = state.found[name]
     if any(looks_like_key(each) for each in (name, *found.chain)):
         return _SWITCH.fullmatch(found.value) is None
+    if _PASSWORD_IN_URL.match(found.value):
+        return True
     return found.source in {*FILE_KINDS, *REMOTE_KINDS} and _HARMLESS.fullmatch(found.value) is None
 
 

@@ -35,6 +35,10 @@ class TokenAuth(CamelSection):
     method: Literal["token"] = "token"
     token_from: Reference = "env:VAULT_TOKEN"  # noqa: S105 (a place)
 
+    @property
+    def credential_from(self) -> str:
+        return self.token_from
+
 
 class AppRoleAuth(CamelSection):
     """A role of Vault's AppRole method."""
@@ -43,6 +47,10 @@ class AppRoleAuth(CamelSection):
     role_id: Text
     secret_id_from: Reference = "env:VAULT_SECRET_ID"  # noqa: S105 (a place)
     mount: Text = "approle"
+
+    @property
+    def credential_from(self) -> str:
+        return self.secret_id_from
 
 
 class VaultSettings(CamelSection):
@@ -81,6 +89,9 @@ class AwsSettings(CamelSection):
     def _checked(self) -> AwsSettings:
         if (self.secret is None) == (self.prefix is None):
             raise ValueError("give either 'secret' or 'prefix'")
+        parts = urlsplit(self.endpoint or "https://aws")
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            raise ValueError("'endpoint' is an https:// URL")
         return self
 
 

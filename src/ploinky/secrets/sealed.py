@@ -48,6 +48,12 @@ class SealedStore:
         box = sealed.boxes.get(place)
         return None if box is None else key.open(place, box, self._path)
 
+    def get_from(self, data: bytes, scope: Scope, name: str) -> str | None:
+        """Like ``get``, in a content of the file that was read before."""
+        sealed = parse_sealed(data, self._path)
+        box = sealed.boxes.get(_place(scope, name))
+        return None if box is None else self._opened(sealed).open(_place(scope, name), box, self._path)
+
     def get_all(self, scope: Scope) -> dict[str, str]:
         """Every text of exactly this scope, by name."""
         sealed = self._read()

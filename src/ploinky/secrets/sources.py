@@ -18,6 +18,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.files import read_text
 from ploinky.base.names import is_env_name
 from ploinky.secrets.dotenv import Binding, alias_target, parse_dotenv
+from ploinky.secrets.master_key import VARIABLE as MASTER_KEY
 from ploinky.secrets.store import DotSecrets
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.profiles import is_profile_name
@@ -73,12 +74,15 @@ class SecretSources:
         *,
         kept: DotSecrets | None = None,
         remote: RemoteLookup | None = None,
+        withheld: frozenset[str] = frozenset(),
     ) -> None:
+        """``withheld``: names that no manifest may ask for, because they are keys of the platform itself."""
         self._layout = layout
         self._environ = environ
         self._profile = profile
         self._kept = kept or DotSecrets(layout, environ)
         self._remote = remote
+        self._withheld = withheld | {MASTER_KEY}
 
     def find(self, name: str) -> Found | None:
         """The value of ``name``, aliases followed; None if it, or what it stands for, is not set.
@@ -109,7 +113,11 @@ class SecretSources:
     def prefetch(self, names: Iterable[str]) -> None:
         """Ask remote stores at once for those of ``names`` that nothing nearer sets."""
         if self._remote is not None:
-            near = self._environ.keys() | {name for _, bindings in self._files for name in bindings}
+            near = (
+                self._withheld
+                | self._environ.keys()
+                | {name for _, bindings in self._files for name in bindings}
+            )
             self._remote.prefetch(self._profile, [name for name in names if name not in near])
 
     def names(self) -> tuple[str, ...]:
@@ -159,6 +167,8 @@ class SecretSources:
         return self._follow(binding.alias, (*chain, name))
 
     def _lookup(self, name: str) -> tuple[Binding, SourceKind] | None:
+        if name in self._withheld:
+            return None
         if name in self._environ:
             return Binding(name, self._environ[name]), SourceKind.ENVIRONMENT
         for source, bindings in self._files:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.files import FileLock, read_bytes, read_text, write_atomic
+from ploinky.base.files import FileLock, decode_text, read_bytes, write_atomic
 from ploinky.secrets.dotenv import Binding, format_binding, parse_dotenv
 from ploinky.secrets.sealed import SealedStore
 from ploinky.secrets.sealed_file import is_sealed
@@ -123,9 +123,10 @@ class DotSecrets:
         return f"{self._path} could be read by others (mode {mode:04o}); it is now private (0600)."
 
     def _text(self) -> str:
-        if not self.is_encrypted():
-            return read_text(self._path) or ""
-        text = self._sealed.get(_SCOPE, _ENTRY)
+        data = read_bytes(self._path) or b""
+        if not is_sealed(data):
+            return decode_text(data, self._path)
+        text = self._sealed.get_from(data, _SCOPE, _ENTRY)
         assert text is not None, "it is sealed whole or not at all"
         return text
 

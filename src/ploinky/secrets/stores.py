@@ -12,14 +12,19 @@ from functools import cached_property
 from pathlib import Path
 
 from ploinky.base.jsontypes import JsonValue
+from ploinky.base.redaction import Redactor
 from ploinky.secrets.sealed import SealedStore
 from ploinky.secrets.sources import RemoteLookup, SecretSources
 from ploinky.secrets.store import DotSecrets
+from ploinky.secrets.tokens import TOKEN_SHAPES
 from ploinky.workspace.layout import Layout
 
 
 class SecretStores:
-    """The stores of one workspace under one environment; ``section`` is ``secrets`` of ``config.json``."""
+    """The stores of one workspace under one environment; ``section`` is ``secrets`` of ``config.json``.
+
+    ``redactor`` cleans the log of this process; whoever resolves an environment adds its secrets to it.
+    """
 
     def __init__(self, layout: Layout, environ: Mapping[str, str], section: Mapping[str, JsonValue]) -> None:
         self._layout = layout
@@ -27,6 +32,7 @@ class SecretStores:
         self._section = section
         self.kept = DotSecrets(layout, environ)
         self.credentials = SealedStore(layout, environ)
+        self.redactor = Redactor(shapes=TOKEN_SHAPES)
 
     def sources(self, profile: str | None) -> SecretSources:
         """The values under one profile; make it anew for every question, it remembers what files said.
@@ -34,13 +40,35 @@ class SecretStores:
         Raises:
             PloinkyError: ``CONFIG_INVALID``.
         """
-        return SecretSources(self._layout, self._environ, profile, kept=self.kept, remote=self._remote)
+        return SecretSources(
+            self._layout,
+            self._environ,
+            profile,
+            kept=self.kept,
+            remote=self._remote,
+            withheld=self._credential_names,
+        )
+
+    def kept_values(self) -> list[str]:
+        """Every value in ``.ploinky/.secrets``, aliases left out: to be redacted."""
+        return [binding.value for binding in self.kept.read().values() if binding.alias is None]
 
     def changed(self) -> None:
         """Tell every process of this workspace that a secret was changed."""
         stamp = _stamp(self._layout)
         stamp.touch(mode=0o600)
         os.utime(stamp)
+
+    @cached_property
+    def _credential_names(self) -> frozenset[str]:
+        """Variables that hold what we sign in to remote stores with."""
+        if not self._section:
+            return frozenset()
+        from ploinky.secrets.remote_settings import VaultSettings, parse_secrets_settings
+
+        stores = parse_secrets_settings(self._section).stores
+        places = [store.auth.credential_from for store in stores if isinstance(store, VaultSettings)]
+        return frozenset(place.partition(":")[2] for place in places if not place.startswith("file:"))
 
     @cached_property
     def _remote(self) -> RemoteLookup | None:

@@ -31,7 +31,8 @@ def serve(invocation: Invocation, port: int | None) -> None:
     listening = choose_listening(platform, port)
     write_routing(platform.layout, listening, {})
     start_logging(platform, verbose=invocation.verbosity > 0)
-    run_async(lambda: run_gateway_here(choices_of(invocation), port=listening.port), fast=True)
+    choices = choices_of(invocation)
+    run_async(lambda: run_gateway_here(platform, choices, port=listening.port), fast=True)
 
 
 @command("open", "ploinky open", "ploinky open --print")
