@@ -25,12 +25,14 @@ class Exchange:
         self.head = head.decode("latin-1")
         self.body: dict[str, Any] = json.loads(body) if body else {}
         self.gone = asyncio.Event()
+        self.keeps = False  # whether the connection is kept for another request
         self._reader = reader
         self._writer = writer
 
     async def start(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """The head of an answer whose body comes in chunks."""
         lines = [f"HTTP/1.1 {status} Words", "Transfer-Encoding: chunked"]
+        lines += [] if self.keeps else ["Connection: close"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         await self.raw("\r\n".join([*lines, "", ""]).encode())
 

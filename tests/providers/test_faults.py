@@ -373,6 +373,7 @@ async def test_anthropics_faults_have_codes_too(told: object, code: ProviderCode
 
 async def test_a_connection_is_used_again_for_the_next_turn() -> None:
     async def twice(exchange: Exchange) -> None:
+        exchange.keeps = True
         await GOOD(exchange)
         head = await exchange._reader.readuntil(b"\r\n\r\n")  # the second request on the same connection
         assert b"POST" in head
@@ -386,3 +387,26 @@ async def test_a_connection_is_used_again_for_the_next_turn() -> None:
                 assert [event async for event in turn]
         await provider.aclose()
         assert len(server.exchanges) == 1
+
+
+async def test_a_proxy_serves_what_is_outside_and_not_what_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with running_faulty(GOOD) as here, running_faulty(GOOD) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert (await collect(make(here.url))).message.text == "Good morning."
+        assert (await collect(make("http://models.invalid/v1"))).message.text == "Good morning."
+        assert len(here.exchanges) == 1
+        (through,) = proxy.exchanges
+    assert through.head.startswith("POST http://models.invalid/v1/chat/completions ")
+
+
+async def test_a_key_is_in_the_header_of_its_request_and_nowhere_else_of_it() -> None:
+    for kind, header in (("openai-compatible", "authorization"), ("anthropic", "x-api-key")):
+        async with running_faulty(refusal(500, "")) as server:
+            with pytest.raises(ProviderError):
+                await collect(make(server.url, kind, apiKeyRef="env:MODEL_KEY"))
+            (exchange,) = server.exchanges
+        holders = [line for line in exchange.head.splitlines() if KEY in line]
+        assert [line.partition(":")[0].lower() for line in holders] == [header]
+        assert KEY not in str(exchange.body)

@@ -21,6 +21,7 @@ from ploinky.providers.protocol import Provider, TextDelta, ThinkingDelta, TurnO
 QUESTION = "Answer with the single word: ready"
 LONGEST_ANSWER = 64
 DEADLINE_S = 120.0
+RETRIES_S = 2.0
 UNABLE = frozenset({ProviderCode.NOT_SUPPORTED, ProviderCode.MALFORMED})
 """Codes of a server that cannot be asked for its models, which says nothing of the model."""
 
@@ -120,7 +121,9 @@ class _Examination:
         self.note(", ".join(facts) + ".")
 
     async def _call(self, provider: Provider) -> None:
-        options = TurnOptions(max_output_tokens=LONGEST_ANSWER, deadline_s=self._timeout_s, retry_budget_s=0)
+        options = TurnOptions(
+            max_output_tokens=LONGEST_ANSWER, deadline_s=self._timeout_s, retry_budget_s=RETRIES_S
+        )
         fold = TurnFold()
         began = time.monotonic()
         async with aclosing(provider.stream_turn([UserMessage(QUESTION)], (), options)) as turn:

@@ -7,10 +7,12 @@ its headers only. Redirects are not followed: they would carry the key elsewhere
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
 import orjson
@@ -179,9 +181,18 @@ class HttpChannel:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+                # proxies of the environment serve the outside, not a server on this machine
+                trust_env=not _is_this_machine(self.server.base_url),
             )
         return self._session
+
+
+def _is_this_machine(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def bearer(key: str | None) -> dict[str, str]:
