@@ -410,3 +410,30 @@ async def test_a_key_is_in_the_header_of_its_request_and_nowhere_else_of_it() ->
         holders = [line for line in exchange.head.splitlines() if KEY in line]
         assert [line.partition(":")[0].lower() for line in holders] == [header]
         assert KEY not in str(exchange.body)
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure() -> None:
+    """llama.cpp's server, as others, ends a connection after some requests without a word."""
+
+    async def keep_and_slam(exchange: Exchange) -> None:
+        exchange.keeps = True
+        await GOOD(exchange)
+
+    async with running_faulty(keep_and_slam) as server:
+        provider = make(server.url)
+        for _ in range(20):
+            async with aclosing(provider.stream_turn(ASK, (), FAST)) as turn:
+                assert [event async for event in turn]
+        await provider.aclose()
+        assert len(server.exchanges) == 20
+
+
+async def test_a_server_that_always_breaks_off_is_asked_twice_at_most() -> None:
+    async def slam(exchange: Exchange) -> None:
+        await exchange.cut()
+
+    async with running_faulty(slam) as server:
+        with pytest.raises(ProviderError) as caught:
+            await collect(make(server.url))
+        assert caught.value.code == ProviderCode.STREAM_CUT
+        assert len(server.exchanges) == 2

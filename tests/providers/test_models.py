@@ -253,3 +253,10 @@ def test_the_page_on_writing_a_provider_shows_the_example_that_is_tested() -> No
     page = (root / "docs" / "write-a-provider.md").read_text()
     for name in ("ploinky_pipe.py", "pyproject.toml"):
         assert (root / "examples" / "plugins" / "ploinky-pipe" / name).read_text() in page
+
+
+def test_local_models_with_16_gb_are_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
+    section = page.split("## Local models with 16 GB")[1]
+    for part in ("maxContextTokens", "tools", "ollama show", "context.preview"):
+        assert part in section

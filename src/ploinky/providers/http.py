@@ -112,11 +112,8 @@ class HttpChannel:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = orjson.dumps(body)
-        request = self._require_session().request(
-            method, server.base_url + path, data=data, headers=headers, allow_redirects=False
-        )
         try:
-            response = await pace.wait(request, what=f"the first words of {server.who}")
+            response = await self._request(method, path, headers, data, pace)
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or "no connection"
             raise ProviderError(
@@ -132,20 +129,42 @@ class HttpChannel:
             raise ProviderError(
                 ProviderCode.MALFORMED, f"{server.who} did not answer as a web server does."
             ) from error
-        if response.status == 200:
-            return response
+        if response.status != 200:
+            raise await self._refused(response, key, pace)
+        return response
+
+    async def _request(
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, pace: Pace
+    ) -> aiohttp.ClientResponse:
+        """Ask; a kept connection that the server closed meanwhile is not the server's answer, so ask anew."""
+        import aiohttp
+
+        session, url = self._require_session(), self.server.base_url + path
+        waited = f"the first words of {self.server.who}"
+        for last in (False, True):
+            request = session.request(method, url, data=data, headers=headers, allow_redirects=False)
+            try:
+                return await pace.wait(request, what=waited)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if last or isinstance(error, aiohttp.ClientConnectorError) or self._closed:
+                    raise
+        raise AssertionError
+
+    async def _refused(self, response: aiohttp.ClientResponse, key: str | None, pace: Pace) -> ProviderError:
+        """Why a server turned a request away."""
+        server = self.server
         try:
             words = await self._refusal(response, pace)
         finally:
             response.close()
         if response.status in (401, 403) and key is None:
-            raise ProviderError(
+            return ProviderError(
                 ProviderCode.NO_KEY,
                 f"{server.who} wants a key, and the model's entry names none.",
                 hint="Set apiKeyRef in the model's entry, for example to env:NAME.",
             )
         secrets = () if key is None else (key,)
-        raise fault(response.status, words, who=server.who, secrets=secrets, headers=response.headers)
+        return fault(response.status, words, who=server.who, secrets=secrets, headers=response.headers)
 
     async def _chunk(self, response: aiohttp.ClientResponse, pace: Pace) -> bytes:
         """The next bytes; empty at the end."""
