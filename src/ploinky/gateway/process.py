@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,22 +35,15 @@ from ploinky.gateway.broadcast import Broadcast
 from ploinky.gateway.control import Control
 from ploinky.gateway.entrance import EntranceParts, build_entrance
 from ploinky.gateway.hub import EventHub
-from ploinky.gateway.metrics import Metrics
-from ploinky.gateway.mounts import file_mounts, metrics_mount
+from ploinky.gateway.mounts import file_mounts
 from ploinky.gateway.openai_api.face import OpenAiFace
 from ploinky.gateway.pages import Pages
-from ploinky.gateway.route_feed import RouteFeed
-from ploinky.gateway.rows import Mount
+from ploinky.gateway.router_side import RouterSide
 from ploinky.gateway.rpc.dispatch import Dispatcher
 from ploinky.gateway.rpc.services import Services
 from ploinky.gateway.rpc.table import SUBJECTS, method_table
 from ploinky.gateway.runner import Runner
-from ploinky.gateway.service_doors import PREFIX as SERVICES
-from ploinky.gateway.service_doors import ServiceDoors
-from ploinky.gateway.service_proxy import ServiceProxy
-from ploinky.gateway.service_sockets import ServiceSockets
-from ploinky.gateway.settings_feed import SettingsFeed
-from ploinky.gateway.telling import Telling
+from ploinky.gateway.state_news import StateNews
 from ploinky.gateway.terminals import Terminals
 from ploinky.gateway.usage import UsageMeter
 from ploinky.gateway.web_face import WebFace
@@ -58,7 +51,6 @@ from ploinky.lifecycle.config_servers import settle_servers
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.reconcile import Reconciler
-from ploinky.lifecycle.status import AgentStatus
 from ploinky.lifecycle.waves import start_agents
 from ploinky.operations.endpoint import Endpoint, endpoint_file, find_endpoint, write_endpoint
 from ploinky.operations.freshness import basis_of
@@ -68,12 +60,9 @@ from ploinky.operations.routing import Listening, write_routing
 from ploinky.operations.status import agent_facts
 from ploinky.operations.status_facts import status_value
 from ploinky.providers.credentials import Keyring
-from ploinky.router.approvals import CallApprovals
 from ploinky.router.callers import OWNER, TokenVerifier
-from ploinky.router.router import Naming, Router, RouterSettings, open_router
+from ploinky.router.router import Router
 from ploinky.router.routes import AgentRoute
-from ploinky.router.rules import RulePolicy
-from ploinky.wire.events import StateChanged
 from ploinky.workspace.layout import Layout
 
 _log = logging.getLogger(__name__)
@@ -128,45 +117,38 @@ class _Gateway:
         self._wiring = wiring
         self._listen = listen
         self._reconciler = Reconciler(ctx)
-        self._settings = SettingsFeed(ctx.layout, ctx.settings)
         self._broadcast = Broadcast()
         self._hub = EventHub()
+        self._audit = AuditLog(ctx.layout)
         self._tools = RouterTools()
         self._household = wiring.household(self._tools)
         talkers = AgentRoute(ASSISTANTS, Path("/nonexistent"), inner=AssistantsUpstream(self._household))
-        self._feed = RouteFeed(ctx, lambda: self._settings.now().mcp_servers, [talkers])
-        self._metrics = Metrics(self._feed.ready)
-        self._audit = AuditLog(ctx.layout)
-        self._telling = Telling(self._metrics, self._audit, self._hub)
-        self._approvals = CallApprovals(tell=self._telling.approval)
-        rules = RulePolicy(self._feed.table, lambda: self._settings.now().router.policy, self._approvals)
-        self._policy = rules
-        self._doors = ServiceDoors(self._feed.table, rules, self._telling.served)
+        self._side = RouterSide(ctx, self._hub, self._audit, [talkers])
+        self._news = StateNews(self._broadcast, self._hub)
         self._entrance = build_entrance(self._entrance_parts())
         self.restarting = False
         self._stop = anyio.Event()
         self._endpoint: Endpoint | None = None
         self._basis = basis_of(ctx.layout, ctx.profile.name)
-        self._seen: dict[str, tuple[str, str]] | None = None
 
     async def run(self) -> None:
         async with (
-            open_router(self._feed.table, self._router_settings(), self._policy) as router,
+            self._side.open_router() as router,
             anyio.create_task_group() as tasks,
         ):
-            self._metrics.follow_sessions(router.sessions)
-            tasks.start_soon(self._telling.run)
+            tasks.start_soon(self._side.run, router)
             for issuer in self._entrance.issuers:
                 tasks.start_soon(issuer.run)
             await tasks.start(self._watch_signals)
             await tasks.start(self._reconciler.run)
-            await self._feed.show(self._reconciler.statuses())
+            await self._side.feed.show(self._reconciler.statuses())
             tasks.start_soon(self._follow_changes)
             tasks.start_soon(self._follow_servers)
             try:
                 await self._serve(router)
             finally:
                 self._withdraw()
+                self._side.close()
             tasks.cancel_scope.cancel()
 
     async def _serve(self, router: Router) -> None:
@@ -201,21 +183,20 @@ class _Gateway:
             reconcile=self._reconcile,
             shutdown=self._shutdown,
             events=self._broadcast.listen,
-            is_ready=lambda: self._seen is not None,
+            is_ready=lambda: self._news.has_begun,
         )
         openai = OpenAiFace(self._household, audit)
         return GatewayParts(
             router=router,
             guard=entrance.guard,
             rows={**control.rows(), **face.rows(), **openai.rows(), **entrance.rows},
-            sockets={**face.sockets(), f"{SERVICES}/": ServiceSockets(self._doors).handle},
+            sockets={**face.sockets(), **self._side.sockets()},
             pages=Pages(),
             on_close=self._hub.close,
             mounts=(
                 *file_mounts(self._ctx),
-                metrics_mount(self._metrics),
+                *self._side.mounts(),
                 assistant_mount(self._household),
-                self._services_mount(),
                 openai.mount(),
                 *entrance.mounts,
             ),
@@ -235,10 +216,6 @@ class _Gateway:
             keys=self._wiring.keys,
         )
 
-    def _services_mount(self) -> Mount:
-        most = self._ctx.settings.gateway.max_upload_bytes
-        return Mount(SERVICES, ServiceProxy(self._doors, most_bytes=most).handle)
-
     def _services(self, runner: Runner) -> Services:
         layout = self._ctx.layout
         return Services(
@@ -251,7 +228,7 @@ class _Gateway:
             restart=self._restart,
             settings_at_start=self._ctx.settings,
             household=self._household,
-            approvals=self._approvals,
+            approvals=self._side.approvals,
         )
 
     async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:
@@ -289,16 +266,16 @@ class _Gateway:
 
     async def _follow_changes(self) -> None:
         async for statuses in self._reconciler.changes():
-            await self._feed.show(statuses)
-            self._tell(statuses)
+            await self._side.feed.show(statuses)
+            self._news.show(statuses)
             self._write_routing()
 
     async def _follow_servers(self) -> None:
         """Bring servers that come into the settings up, and take those down that leave them."""
-        seen = self._settings.now().mcp_servers
+        seen = self._side.settings.now().mcp_servers
         while True:
             await anyio.sleep(SETTLE_EVERY_S)
-            wanted = self._settings.now().mcp_servers
+            wanted = self._side.settings.now().mcp_servers
             if wanted == seen:
                 continue
             seen = wanted
@@ -309,32 +286,13 @@ class _Gateway:
             except PloinkyError as error:
                 _log.warning("mcpServers: %s", error.message)
             self._reconciler.poke()
-            await self._feed.show(self._reconciler.statuses())
-
-    def _tell(self, statuses: Mapping[str, AgentStatus]) -> None:
-        before, now = (
-            self._seen,
-            {key: (each.state.value, str(each.health)) for key, each in statuses.items()},
-        )
-        for key, status in statuses.items():
-            if before is not None and before.get(key) != now[key]:
-                reason = status.reason or status.health
-                self._tell_one(StateChanged(agent=key, state=status.state.value, reason=reason))
-        for key in sorted(set(before or {}) - set(now)):
-            self._tell_one(StateChanged(agent=key, state="UNKNOWN", reason="disabled"))
-        self._seen = now
-
-    def _tell_one(self, change: StateChanged) -> None:
-        self._broadcast.send(change)
-        self._hub.publish(
-            "agents", "state", {"state": change.state, "reason": change.reason}, agent=change.agent
-        )
+            await self._side.feed.show(self._reconciler.statuses())
 
     def _write_routing(self) -> None:
         if self._endpoint is None:
             return
         listening = Listening(self._endpoint.host, self._endpoint.port)
-        write_routing(self._ctx.layout, listening, self._feed.ready())
+        write_routing(self._ctx.layout, listening, self._side.feed.ready())
 
     async def _status(self) -> JsonValue:
         entries = self._ctx.registry.read()
@@ -347,20 +305,9 @@ class _Gateway:
         )
 
     async def _reconcile(self) -> JsonValue:
-        self._settings.look()
+        self._side.settings.look()
         self._reconciler.poke()
         return {"agents": list(self._reconciler.statuses())}
-
-    def _router_settings(self) -> RouterSettings:
-        router = self._ctx.settings.router
-        return RouterSettings(
-            naming=Naming(router.naming),
-            agent_deadline_s=router.list_timeout_ms / 1000,
-            call_timeout_s=router.call_timeout_ms / 1000,
-            timeouts=tuple((glob, ms / 1000) for glob, ms in router.agent_timeouts_ms.items()),
-            tell=self._telling.served,
-            tasks_file=self._ctx.layout.tasks_file,
-        )
 
     async def _restart(self) -> None:
         self.restarting = True
