@@ -40,7 +40,8 @@ def percentile(values: Sequence[float], fraction: float) -> float:
 def verdict(what: str, figure: float, limit: float, unit: str) -> str:
     """``what: 12 ms, at most 150 ms: kept`` (or ``MISSED``)."""
     word = "kept" if figure <= limit else "MISSED"
-    return f"{what}: {figure:.3g} {unit}, at most {limit:g} {unit}: **{word}**"
+    reached, most = (f"{each} {unit}".rstrip() for each in (f"{figure:.3g}", f"{limit:g}"))
+    return f"{what}: {reached}, at most {most}: **{word}**"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
