@@ -91,6 +91,8 @@ class Invocation:
             return Stream(frozenset({Taint.SECRET if outside else Taint.COMPUTED}) | value.taints)
         if posixpath.basename(place.path).startswith(".env"):
             return Stream(frozenset({Taint.SECRET}))
+        if place.path in ("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"):
+            return Stream(origin="endless")
         facts = self.machine.facts(place.path) or FileFacts()
         return Stream(facts.taints, facts.text, place.path)
 
@@ -107,8 +109,10 @@ class Invocation:
     def _check_target(self, place: Place, value: Value, stream: Stream) -> None:
         name = posixpath.basename(place.path).lower()
         relative = place.path[len(SKILL) + 1 :] if within(place.path, SKILL) else ""
-        if name in _INSTRUCTIONS and (not relative or Taint.REMOTE in stream.taints):
+        if name in _INSTRUCTIONS:
             self.report("agent-instructions")
+        elif stream.origin == "endless":
+            self.report("destruction", "fills the disk")
         elif place.zone is Zone.UNKNOWN:
             self.report(
                 "computed-command" if value.taints & {Taint.REMOTE, Taint.DECODED} else "unknown-path"

@@ -68,6 +68,7 @@ class Machine:
     functions: dict[str, Statement] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    traps: list[str] = field(default_factory=list)
     verified: set[str] = field(default_factory=set)
     ever_verified: set[str] = field(default_factory=set)
     enforced: bool = True

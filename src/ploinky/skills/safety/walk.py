@@ -65,6 +65,8 @@ class Walker:
     def walk(self) -> Stream:
         """The whole text, and the bodies of functions that it never calls."""
         result = self._sequence(self.tree.statements, None)
+        for text in self.machine.traps[:_DEEPEST]:
+            self.evaluate(text, None)  # it runs at the end, on what there is by then
         for _ in range(_DEEPEST):
             uncalled = set(self.machine.functions) - self.machine.called
             for name in uncalled:

@@ -124,7 +124,7 @@ def trap(call: Invocation) -> Result:
             call.walker.call_function(text.text.strip(), [], None)
         else:
             call.walker.evaluate(text.text, None)
-            call.report("own-code", "sets a trap")
+            call.machine.traps.append(text.text)
     return EMPTY
 
 
@@ -170,11 +170,9 @@ def kill(call: Invocation) -> Result:
         each.text for each in call.args if not re.fullmatch(r"-(?:\d{1,2}|[A-Z]+|s|SIG[A-Z]+|0)", each.text)
     ]
     digits = [each for each in call.texts if re.fullmatch(r"-\d+", each)]
-    if (
-        len(digits) > 1
-        or "-1" in call.texts
-        or not all(HOLE in each or each in ("0", "%1") for each in operands)
-    ):
+    listed = any(Taint.COMPUTED in each.taints for each in call.args)
+    own = all(HOLE in each or each in ("0", "%1") for each in operands)
+    if listed or len(digits) > 1 or "-1" in call.texts or not own:
         call.report("other-processes")
     elif not call.texts or "-0" not in call.texts:
         call.report("unknown-option", "kill is not on the list")

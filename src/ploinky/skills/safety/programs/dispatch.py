@@ -42,6 +42,7 @@ _LOOKING = frozenset(
     "list ls show get search vsearch query find status help version info view print check describe summary stats today week "
     "month now next recent tail top count read lookup explain doctor diff log tree current whoami edit done note".split()
 )
+_TOOL_CALL = re.compile(r"[a-z_]+:(?!//)[^/@]", re.IGNORECASE)
 _PLAIN_ARGUMENT = re.compile(r"(?!.*://)(?![/~])(?!.*\.\.)[^\0`$\\|;&<>]*\Z", re.DOTALL)
 
 
@@ -174,6 +175,9 @@ def _program(call: Invocation, name: str) -> Result:
     looks_only = len(call.args) == 1 and call.args[0].text in _VERSION and call.stdin is None
     if looks_only and name not in DENIED:
         return Result(Stream(frozenset({Taint.COMPUTED})))
+    if name.startswith("mkfs."):
+        call.report("destruction", f"runs {name}")
+        return EMPTY
     if _is_downloaded(call, name):
         call.report("remote-exec", f"runs {name}, which came from the network unchecked")
         return EMPTY
@@ -216,6 +220,9 @@ def _unknown(call: Invocation) -> Result:
         return out
     if taints & {Taint.SECRET} or (fed is not None and Taint.SECRET in fed.taints):
         call.report("unknown-command", "an unknown program gets secrets")
+        return out
+    if call.args and not call.args[0].quoted and _TOOL_CALL.match(call.args[0].text):
+        call.report("not-shell", "a call of an assistant's tool, no command")
         return out
     plain = all(_PLAIN_ARGUMENT.match(each.text) for each in call.args) and fed is None
     first = call.args[0].text if call.args else ""

@@ -14,7 +14,7 @@ _OTHER_LANGUAGES = frozenset(
     "fn pub use namespace using elif except try catch finally lambda yield print_ SELECT INSERT UPDATE DELETE CREATE FROM WHERE "
     "RUN COPY ENTRYPOINT CMD WORKDIR EXPOSE ENV ADD".split()
 )
-_POWERSHELL = frozenset("iwr irm iex saps sls gci gc sc cmd cmd.exe powershell.exe rundll32 mshta regsvr32 certutil bitsadmin wmic reg "
+_POWERSHELL = frozenset("powershell pwsh iwr irm iex saps sls gci gc sc cmd cmd.exe powershell.exe rundll32 mshta regsvr32 certutil bitsadmin wmic reg "
                         "setx msiexec cscript wscript start-process invoke-webrequest icacls takeown attrib net net.exe".split())  # fmt: skip
 _CAPITAL_PROGRAMS = frozenset(
     {"R", "Rscript", "Xvfb", "X", "MacOS", "GET_", "GraphicsMagick", "ImageMagick", "Xcode"}

@@ -160,7 +160,7 @@ def interpreter(call: Invocation) -> Result:
     while args:
         text = args[0].text
         if text in flags or (language == "perl" and re.fullmatch(r"-[a-zA-Z0-9]*[eE]", text)):
-            if language == "perl" and "i" in text and len(args) > 2:
+            if language in ("perl", "ruby") and any(re.match(r"-[a-z0-9]*i", each) for each in call.texts):
                 for each in args[2:]:
                     call.write_file(each)
             return _code(call, language, args[1] if len(args) > 1 else Value(""))

@@ -233,6 +233,9 @@ def _go(call: Invocation, words: list[str]) -> bool:
 
 def _local_tree(call: Invocation, words: list[str], verb: str) -> bool:
     """A local path outside the skill, or an archive from the network, as the package."""
+    for flag, value in _folders(call):
+        if call.place(value).zone not in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN, Zone.OWN_HOME):
+            call.report("write-outside", f"installs into another folder by {flag}")
     for each in words[1:]:
         if not each.startswith((".", "/", "~")) and not each.endswith(
             (".whl", ".tgz", ".tar.gz", ".zip", ".deb", ".rpm", ".gem")
@@ -246,6 +249,29 @@ def _local_tree(call: Invocation, words: list[str], verb: str) -> bool:
         if place.zone not in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN):
             call.report("outside-read")
     return False
+
+
+def _folders(call: Invocation) -> list[tuple[str, Value]]:
+    """The folders that options name as the place to install into."""
+    names = (
+        "-t",
+        "--target",
+        "--prefix",
+        "--root",
+        "--install-dir",
+        "--destdir",
+        "--dest",
+        "-C",
+        "--dir",
+        "--cwd",
+        "--bindir",
+    )
+    found = []
+    for value, following in zip(call.args, [*call.args[1:], Value("")], strict=True):
+        name, equals, given = value.text.partition("=")
+        if name in names and not (name == "-t" and call.program not in ("pip", "pip3")):
+            found.append((name, value.with_text(given) if equals else following))
+    return found
 
 
 def _configure(call: Invocation, texts: list[str]) -> None:

@@ -55,6 +55,8 @@ SHAPES: dict[str, Shape] = {
     "date": shape("uIR", "utc universal", _TEXT, text="d date"),
     "cal": shape("", operands=_TEXT),
     "sleep": shape("", operands=_TEXT),
+    "shuf": shape("erz", "", text="n i"),
+    "bc": shape("lq", "mathlib quiet"),
     "seq": shape("w", "equal-width", _TEXT, text="s f"),
     "expr": shape("", operands=_TEXT),
     "basename": shape("a", "", _TEXT, text="s suffix"),
@@ -163,12 +165,9 @@ def shaped(call: Invocation) -> Result:
     result, _ = run_shape(call, SHAPES[name])
     if name in LOCAL_FACTS:
         return Result(Stream(result.out.taints | {Taint.LOCAL}))
-    if name in ("cat", "tac", "head", "tail") and len(call.args) == 1 and name == "cat":
-        return (
-            Result(replace(call.read_file(call.args[0]), origin="cat"))
-            if not call.args[0].text.startswith("-")
-            else result
-        )
+    if name == "cat" and len(call.args) == 1 and not call.args[0].text.startswith("-"):
+        stream = call.read_file(call.args[0])
+        return Result(replace(stream, origin="cat" if stream.origin != "endless" else "endless"))
     if name == "cat" and not call.args and call.stdin is not None:
         return Result(replace(call.stdin, origin="cat"))
     if name == "date":

@@ -144,6 +144,10 @@ def awk(call: Invocation) -> Result:
     program = read.operands[0].text if read.operands else ""
     if re.search(r"system\s*\(|\|\s*getline|\"\s*\|\s*|\|\s*&?\s*\"|/inet/", program):
         call.report("inline-code", "an awk program that starts programs or opens connections")
+    elif re.search(r'>\s*"[^"]+"', program):
+        for path in re.findall(r'>\s*"([^"]+)"', program):
+            call.write_file(Value(path))
+        call.report("unknown-option", "an awk program that writes files")
     elif read.unknown or not program or _AWK_UNSAFE.search(program) or "\0" in program:
         call.report("unknown-option", "an awk program that is not on the list")
     streams = [call.read_file(each) for each in read.operands[1:]]

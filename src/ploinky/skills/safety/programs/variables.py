@@ -12,7 +12,7 @@ _HIJACK = re.compile(
     r"(?:LD_(?:PRELOAD|LIBRARY_PATH|AUDIT)|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PS[0-4]|IFS|SHELLOPTS|BASHOPTS|BASH_FUNC.*"
     r"|PYTHON(?:STARTUP|HOME|INSPECT|USERBASE|WARNINGS|BREAKPOINT)|NODE_OPTIONS|NODE_REPL_EXTERNAL_MODULE|PERL5?(?:OPT|DB)"
     r"|RUBYOPT|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|GIT_(?:SSH(?:_COMMAND)?|EXEC_PATH|PROXY_COMMAND|EXTERNAL_DIFF|EDITOR|PAGER"
-    r"|ASKPASS|TEMPLATE_DIR|CONFIG\w*)|SSH_ASKPASS|SUDO_ASKPASS|EDITOR|VISUAL|PAGER|BROWSER|MANPAGER|LESSOPEN|LESSCLOSE"
+    r"|ASKPASS|TEMPLATE_DIR|CONFIG\w*)|SSH_ASKPASS|SUDO_ASKPASS|MANPAGER|LESSOPEN|LESSCLOSE"
     r"|GCONV_PATH|GLIBC_TUNABLES|MAKEFLAGS|TAR_OPTIONS|ZDOTDIR|CC|CXX|RUSTC_WRAPPER|DOCKER_HOST|KUBECONFIG|SSLKEYLOGFILE)\Z"
 )
 _INDEX = re.compile(
@@ -20,6 +20,7 @@ _INDEX = re.compile(
     r"|GONOSUMCHECK|GOFLAGS|GOINSECURE|GOSUMDB|GOPRIVATE|npm_config_\w+|NPM_CONFIG_\w+|YARN_\w*REGISTRY\w*|BUN_CONFIG_REGISTRY"
     r"|CARGO_REGISTR\w+|GEM_SOURCE|HOMEBREW_\w*(?:REMOTE|DOMAIN|BOTTLE)\w*|CONDA_CHANNELS|NIX_PATH)\Z"
 )
+_EDITORS = re.compile(r"(?:vi|vim|nvim|nano|emacs|code|hx|micro|less|more|cat)(?: --?\w+)?\Z")
 _PROXY = re.compile(r"(?:https?|all|no|ftp)_proxy\Z", re.IGNORECASE)
 _UNTRUST = {
     "NODE_TLS_REJECT_UNAUTHORIZED": "0",
@@ -41,7 +42,10 @@ _SEARCH = re.compile(
 
 def check_assign(call: Invocation, name: str, value: Value) -> None:
     """Judge one assignment, exported or not."""
-    if _HIJACK.match(name):
+    if name in ("EDITOR", "VISUAL", "PAGER", "BROWSER"):
+        if not _EDITORS.match(value.text):
+            call.report("hijack", f"sets {name}")
+    elif _HIJACK.match(name):
         call.report("hijack", f"sets {name}")
     elif _INDEX.match(name) or (_PROXY.match(name) and value.text not in ("", "localhost,127.0.0.1")):
         call.report("package-source" if _INDEX.match(name) else "hijack", f"sets {name}")

@@ -112,6 +112,10 @@ def xargs(call: Invocation) -> Result:
         )
         return EMPTY
     name = args[0].text.rpartition("/")[2] if args else "echo"
+    if Taint.SECRET in taints and name not in ("echo", "wc"):
+        call.report(
+            "destruction" if name in ("rm", "shred", "unlink") else "read-secret", "works on files of others"
+        )
     if name in SHELLS or language_of(name) or name in ("env", "sudo", "eval", "source"):
         call.report(
             "remote-exec" if Taint.REMOTE in taints else "piped-code", "an interpreter that is fed arguments"
