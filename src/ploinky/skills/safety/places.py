@@ -42,7 +42,7 @@ class Place:
 _SINKS = frozenset(
     {"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/stdin", "/dev/tty", "/dev/fd/1", "/dev/fd/2"}
 )
-_SECRET_HOME = re.compile(
+SECRET_HOME = re.compile(
     r"\.(?:ssh|aws|gnupg|gpg|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|password-store|\w*_history"
     r"|config/(?:gcloud|gh|op|hub|rclone|solana|google-chrome|chromium|BraveSoftware|sops)|local/share/keyrings"
     r"|mozilla|thunderbird|bitcoin|ethereum|electrum|vault-token|env|claude\.json|claude/\.credentials"
@@ -112,7 +112,7 @@ def _zone(path: str) -> Zone:
         return Zone.TEMP
     real_home = re.match(r"/(?:home|Users)/[^/]+/(.*)", path)
     if real_home:
-        return Zone.SECRET if _SECRET_HOME.match(real_home.group(1)) else Zone.OUTSIDE
+        return Zone.SECRET if SECRET_HOME.match(real_home.group(1)) else Zone.OUTSIDE
     if _SECRET_SYSTEM.match(path) or re.search(r"/credentials?(?:[./]|\Z)|/secrets?(?:[./]|\Z)", path):
         return Zone.SECRET
     if within(path, WORKSPACE) and re.search(
@@ -123,7 +123,7 @@ def _zone(path: str) -> Zone:
 
 
 def _home_zone(rest: str) -> Zone:
-    if _SECRET_HOME.match(rest):
+    if SECRET_HOME.match(rest):
         return Zone.SECRET
     if _STARTUP_HOME.match(rest) or _DOT_FILE.match(rest):
         return Zone.OUTSIDE

@@ -89,17 +89,21 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """Why something is not simply allowed. ``text`` is what was found, bounded, without control characters."""
+    """Why something is not simply allowed. ``text`` is what was found, bounded, without control characters.
+
+    ``told_only`` findings stand in instructions that no installer runs: they ask where they would be denied.
+    """
 
     rule: str
     file: str
     line: int
     text: str
     reason: str
+    told_only: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        return RULES[self.rule].verdict
+        return min(RULES[self.rule].verdict, Verdict.NEEDS_APPROVAL if self.told_only else Verdict.DENY)
 
 
 def finding(rule: str, line: int, text: str, reason: str = "", *, file: str = "") -> Finding:
