@@ -72,8 +72,8 @@ def sandbox_args(
     args = [
         *_namespace_args(spec, version),
         *_env_args(spec, host),
-        *_system_args(host, version, _tmpfs_size(spec)),
-        *_etc_args(host, files),
+        *system_args(host, version, _tmpfs_size(spec)),
+        *etc_args(host, files),
     ]
     places = ordered_places(spec)
     for place in places:
@@ -112,7 +112,7 @@ def _env_args(spec: RunSpec, host: HostSystem) -> list[str]:
     return args
 
 
-def _system_args(host: HostSystem, version: BwrapVersion, size: int) -> list[str]:
+def system_args(host: HostSystem, version: BwrapVersion, size: int) -> list[str]:
     args = ["--ro-bind", "/usr", "/usr"]
     for target, link in host.links:
         args += ["--symlink", target, link]
@@ -123,8 +123,8 @@ def _system_args(host: HostSystem, version: BwrapVersion, size: int) -> list[str
         args += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
     for name in host.proc_hidden:
         args += ["--ro-bind-try", "/dev/null", f"/proc/{name}"]
-    args += ["--dev", "/dev", *_tmpfs(_SHM, version, size), "--remount-ro", "/dev"]
-    args += [*_tmpfs(_TMP, version, size), *_tmpfs(HOME, version, size, mode="0755")]
+    args += ["--dev", "/dev", *tmpfs_args(_SHM, version, size), "--remount-ro", "/dev"]
+    args += [*tmpfs_args(_TMP, version, size), *tmpfs_args(HOME, version, size, mode="0755")]
     args += [
         "--dir",
         "/var",
@@ -147,7 +147,7 @@ def _system_args(host: HostSystem, version: BwrapVersion, size: int) -> list[str
     return args
 
 
-def _etc_args(host: HostSystem, files: SandboxFiles) -> list[str]:
+def etc_args(host: HostSystem, files: SandboxFiles) -> list[str]:
     args = ["--dir", "/etc"]
     for name in host.etc:
         args += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
@@ -160,14 +160,14 @@ def _place_args(place: Place, files: SandboxFiles, version: BwrapVersion, held: 
     if place.source is None and place.is_file:
         return ["--ro-bind", str(files.empty), place.target]
     if place.source is None:
-        return _tmpfs(place.target, version, 4096, mode="0555")
+        return tmpfs_args(place.target, version, 4096, mode="0555")
     option = "--ro-bind" if place.read_only else "--bind"
     if held is not None:
         return [f"{option}-fd", str(held), place.target]
     return [option, str(place.source), place.target]
 
 
-def _tmpfs(target: str, version: BwrapVersion, size: int, *, mode: str = "1777") -> list[str]:
+def tmpfs_args(target: str, version: BwrapVersion, size: int, *, mode: str = "1777") -> list[str]:
     sized = ["--size", str(size)] if version.knows_size else []
     return ["--perms", mode, *sized, "--tmpfs", target]
 
