@@ -70,7 +70,8 @@ async def test_links_lead_to_the_sandboxs_own_files_only(folder: Path, tmp_path:
     swap = (
         "import os, threading, time\n"
         "def swap():\n"
-        f"    while True:\n        os.symlink({str(tmp_path)!r}, 's'); os.unlink('s'); os.mkdir('s'); os.rmdir('s')\n"
+        "    while True:\n"
+        f"        os.symlink({str(tmp_path)!r}, 's'); os.unlink('s'); os.mkdir('s'); os.rmdir('s')\n"
         "threading.Thread(target=swap, daemon=True).start()\n"
         "end = time.time() + 1\n"
         "while time.time() < end:\n"

@@ -37,6 +37,7 @@ from ploinky.skills.proxy import ProxyRules, serving_proxy, upstream_of
 FOLDER = "/skill"
 HOME = f"{FOLDER}/.home"
 _NET = "/run/ploinky"
+_TMP = "/tmp"  # noqa: S108 (inside: a tmpfs of its own)
 _ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 97; shift; done; shift; exec "$@"'
 _PATH = f"{FOLDER}/bin:{FOLDER}/.venv/bin:{FOLDER}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin"
 _WATCH_S = 0.1
@@ -165,7 +166,7 @@ def sandbox_options(
         "PATH": f"{_PATH}:{HOST_TOOLS}",
         "HOME": HOME,
         "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",
+        "TMPDIR": _TMP,
         "SKILL_DIR": FOLDER,
     }
     for name, value in {**env, **plan.env}.items():
