@@ -66,7 +66,8 @@ class Bounds:
 class RunPlan:
     """One program to run: its words, the writable ``folder`` of this machine, the hosts it may reach.
 
-    ``shown`` are further paths of this machine seen read-only, by where they are seen.
+    ``shown`` are further paths of this machine seen read-only, by where they are seen; ``seen_at`` is where
+    the writable folder is.
     """
 
     argv: tuple[str, ...]
@@ -74,6 +75,7 @@ class RunPlan:
     hosts: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     shown: Mapping[str, Path] = field(default_factory=dict)
+    seen_at: str = FOLDER
     cwd: str = FOLDER
     stdin: bytes = b""
     bounds: Bounds = field(default_factory=Bounds)
@@ -164,7 +166,7 @@ def sandbox_options(
     options += ["--new-session", "--die-with-parent", "--clearenv"]
     env = {
         "PATH": f"{_PATH}:{HOST_TOOLS}",
-        "HOME": HOME,
+        "HOME": f"{plan.seen_at}/.home",
         "LANG": "C.UTF-8",
         "TMPDIR": _TMP,
         "SKILL_DIR": FOLDER,
@@ -174,7 +176,7 @@ def sandbox_options(
     options += [*system_args(host, bwrap.version, half), *etc_args(host, files)]
     options += [*tmpfs_args(_NET, bwrap.version, 4096, mode="0755")]
     for target, descriptor in held.items():
-        option = "--bind" if target == FOLDER else "--ro-bind"
+        option = "--bind" if target == plan.seen_at else "--ro-bind"
         options += [option, f"/proc/self/fd/{descriptor}", target]
     options += ["--ro-bind", str(Path(__file__).with_name("inside.py")), f"{_NET}/inside.py"]
     if plan.hosts:
@@ -203,7 +205,7 @@ def _python_prefix() -> Path | None:
 def _held(stack: contextlib.ExitStack, plan: RunPlan) -> dict[str, int]:
     """Descriptors of what is mounted: nobody can put a link in its place any more."""
     held = {}
-    for target, path in {FOLDER: plan.folder, **plan.shown}.items():
+    for target, path in {**plan.shown, plan.seen_at: plan.folder}.items():
         try:
             held[target] = hold_path(path.absolute())
         except OSError as error:
