@@ -23,7 +23,15 @@ TOOL_CONFIG = {
             "description": "Gives back the line it gets.",
             "command": "/bin/cat",
             "inputSchema": {"text": {"type": "string"}},
-        }
+        },
+        {
+            "name": "kept",
+            "description": "Gives back the line it gets, by a program that is kept.",
+            "command": "/bin/cat",
+            "mode": "persistent",
+            "workers": 8,
+            "inputSchema": {"text": {"type": "string"}},
+        },
     ]
 }
 

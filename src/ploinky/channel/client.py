@@ -166,6 +166,10 @@ class Channel:
         """Whether the connection has ended, as far as can be known without waiting."""
         return self._link.broken()
 
+    def attend(self) -> None:
+        """Let the running event loop read the connection from now on; see ``Link.attend``."""
+        self._link.attend()
+
     def close(self) -> None:
         """Close the connection without waiting; programs started through it are ended. Idempotent."""
         self._link.close()

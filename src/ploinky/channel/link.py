@@ -1,13 +1,15 @@
 """One connection to a launcher, shared by many conversations (programs, tunnels, questions).
 
 No task runs in the background: of those who wait, one reads the socket for all (``Link.until``), and
-hands that duty on when it has what it wanted. A frame is enqueued whole and without waiting, so that a
+hands that duty on when it has what it wanted; a process that lives long lets its event loop read instead
+(``Link.attend``). A frame is enqueued whole and without waiting, so that a
 cancelled task never leaves half a frame behind. What the other side can make us keep is bounded: one
 incomplete frame, and one window per conversation.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -70,6 +72,9 @@ class Conversation(ABC):
     def on_frame(self, kind: int, payload: bytes) -> None:
         """Take one frame of this channel; called by whoever reads the socket, so it must not wait."""
 
+    def on_lost(self) -> None:  # noqa: B027 (most have nothing to do)
+        """The link has ended; whoever waits hears of it anyway."""
+
     def emit(self, kind: FrameType, payload: bytes = b"") -> None:
         self.link.send(encode_frame(kind, self.id, payload))
 
@@ -111,6 +116,9 @@ class Link:
         self._reading = False
         self._reading_only: anyio.CancelScope | None = None
         self._last_id = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing = False
+        self._sending = False
         self.failure: PloinkyError | None = None
 
     def admit(self, conversation: Conversation) -> int:
@@ -130,6 +138,11 @@ class Link:
         if self.failure is not None:
             return
         self._out += data
+        if self._loop is not None:
+            if not self._sending:
+                self._sending = True
+                self._loop.call_soon(self._send_gathered)
+            return
         if len(self._out) == len(data):
             self._write()
             if self._out and self._reading_only is not None:
@@ -153,6 +166,16 @@ class Link:
         finally:
             if self._followers and not self._reading:
                 next(iter(self._followers)).set()
+
+    def attend(self) -> None:
+        """From now on the running asyncio loop reads whenever something comes, whoever waits or not.
+
+        Call it before anybody waits.
+        """
+        if self._loop is None and self.failure is None:
+            self._loop = asyncio.get_running_loop()
+            self._reading = True
+            self._loop.add_reader(self._socket, self._read)
 
     def broken(self) -> bool:
         """Whether the connection is known to have ended; looks without waiting."""
@@ -217,6 +240,22 @@ class Link:
         if not self._out:
             _wake(self._flushers)
 
+    def _send_gathered(self) -> None:
+        """Send what one turn of the loop gathered, at once: one system call for many frames."""
+        self._sending = False
+        if self.failure is not None or self._writing or not self._out:
+            return
+        self._write()
+        if self._out and self._loop is not None and self.failure is None:
+            self._writing = True
+            self._loop.add_writer(self._socket, self._write_more)
+
+    def _write_more(self) -> None:
+        self._write()
+        if not self._out and self._writing and self._loop is not None and self.failure is None:
+            self._writing = False
+            self._loop.remove_writer(self._socket)
+
     def _read(self) -> None:
         try:
             data = self._socket.recv(_READ_BYTES)
@@ -248,11 +287,17 @@ class Link:
         if self.failure is not None:
             return
         self.failure = failure
-        if self._reading:
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+        elif self._reading:
             anyio.notify_closing(self._socket)
         self._socket.close()
         self._out.clear()
+        left = tuple(self._conversations.values())
         self._conversations.clear()
+        for conversation in left:
+            conversation.on_lost()
         _wake(self._flushers)
         _wake(self._followers)
 

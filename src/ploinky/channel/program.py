@@ -51,6 +51,7 @@ class Program(Conversation):
         self._chunks: deque[ProgramChunk] = deque()
         self._window = FlowWindow()
         self._discard = False
+        self._hear: Callable[[ProgramChunk | None], None] | None = None
         self._input_ended = request.no_stdin
         self._left = request.max_output
         limit_s = request.timeout_s
@@ -79,6 +80,25 @@ class Program(Conversation):
             self.emit(FrameType.STDIN, bytes(piece))
             view = view[len(piece) :]
             await self.link.flush()
+
+    def send_now(self, data: bytes) -> bool:
+        """Write to the program's input without waiting; False, and nothing is written, if that cannot be."""
+        if self.exit is not None or self._input_ended or self.link.failure is not None:
+            return False
+        if len(data) > min(self._window.may_send, CHUNK_BYTES) or self._chunks:
+            return False
+        self._window.sent(len(data))
+        self.emit(FrameType.STDIN, data)
+        return True
+
+    def hear(self, take: Callable[[ProgramChunk | None], None] | None) -> None:
+        """Give every further chunk to ``take`` when it comes, and None when the program has ended or is lost;
+        with None, keep chunks for the next who reads."""
+        self._hear = take
+
+    def on_lost(self) -> None:
+        if self._hear is not None:
+            self._hear(None)
 
     async def end_input(self) -> None:
         """Close the program's input (in a terminal: type its end-of-file character). Idempotent."""
@@ -190,6 +210,8 @@ class Program(Conversation):
         elif kind == FrameType.EXIT and self.pid != 0:
             self.exit = _exit(payload)
             self.forget()
+            if self._hear is not None:
+                self._hear(None)
         else:
             raise MalformedError("a frame that does not fit its program")
 
@@ -201,6 +223,9 @@ class Program(Conversation):
                 raise MalformedError("more output than was asked for")
         if self._discard:
             self._took(len(data))
+        elif self._hear is not None and data:
+            self._took(len(data))
+            self._hear(ProgramChunk(stream, data))
         elif data:
             self._chunks.append(ProgramChunk(stream, data))
 

@@ -20,6 +20,7 @@ import orjson
 from ploinky import __version__
 from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
+from ploinky.base.names import is_name
 from ploinky.gateway.guard import Guard
 from ploinky.gateway.pages import Pages
 from ploinky.gateway.rows import Access, Handler, Mount, Request, Row, require_access
@@ -27,6 +28,7 @@ from ploinky.gateway.rpc.socket import refuse_websocket
 from ploinky.gateway.server import Listen, serve
 from ploinky.mcp.messages import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from ploinky.router.callers import Caller
+from ploinky.router.express import Asked, headers_of
 from ploinky.router.http import HttpError, Receive, Scope, Send, send_json, send_text
 from ploinky.router.router import Router
 
@@ -93,6 +95,26 @@ class GatewayApp:
             body = RpcError(INTERNAL_ERROR, "The gateway failed; its log says more.").body(None)
             with contextlib.suppress(RuntimeError):  # the answer may have begun
                 await send_json(send, 500, body)
+
+    def express(
+        self,
+        scope: Scope,
+        body: bytes,
+        answered: Callable[[int, bytes], None],
+        fall_back: Callable[[], None],
+    ) -> Callable[[], None] | None:
+        """See ``server.Express``: plain calls of tools by callers that show a good token."""
+        agent = _mcp_agent(scope["path"])
+        headers = headers_of(scope["headers"])
+        if agent is _NO_ENDPOINT or headers is None or self._closing.is_set():
+            return None
+        if not headers.get(b"content-type", b"").startswith(b"application/json"):
+            return None
+        caller = self._guard.known_caller(scope)
+        if caller is None:
+            return None
+        asked = Asked(caller, agent or None, headers, body, answered, fall_back)
+        return self._parts.router.take_express(asked)
 
     def close_streams(self) -> None:
         """End every open stream; called by ``serve`` before it waits for connections to end."""
@@ -164,6 +186,18 @@ class GatewayApp:
     async def _mcp(self, scope: Scope, receive: Receive, send: Send, agent: str | None) -> None:
         caller = self._guard.require_caller(scope)
         await self._parts.router.handle(scope, receive, send, caller=caller, agent=agent)
+
+
+_NO_ENDPOINT = "/"  # no agent has this name
+
+
+def _mcp_agent(path: str) -> str:
+    """The agent of an MCP endpoint, empty for all together, ``_NO_ENDPOINT`` for any other path."""
+    if path == "/mcp":
+        return ""
+    steps = path.split("/")
+    fits = len(steps) == 4 and steps[1] in ("mcps", "mcp") and steps[3] == "mcp" and is_name(steps[2])
+    return steps[2] if fits else _NO_ENDPOINT
 
 
 def create_app(parts: GatewayParts) -> GatewayApp:

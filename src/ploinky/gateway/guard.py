@@ -45,6 +45,7 @@ class Guard:
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._doors = doors or Doors()
         self._failures: dict[str, tuple[float, int]] = {}
+        self._good_hosts: set[bytes] = set()
 
     def check_names(self, scope: Scope) -> None:
         """Raises:
@@ -59,6 +60,29 @@ class Guard:
                 or _host_name(origin) not in self._allowed_hosts
             ):
                 raise HttpError(403, "Requests from that Origin are refused.")
+
+    def known_caller(self, scope: Scope) -> Caller | None:
+        """The caller of a program's plain request: a right Host, no Origin, a good token; nothing is counted
+        for any other, which ``check_names`` and ``require_caller`` answer."""
+        given: list[bytes] = []
+        hosts = 0
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                given.append(value)
+            elif name in (b"origin", b"cookie", ACT_AS_HEADER):
+                return None
+            elif name == b"host":
+                hosts += 1
+                if value not in self._good_hosts and not self._learn_host(value):
+                    return None
+        token = _bearer(given[0].decode("latin-1")) if len(given) == 1 and hosts == 1 else None
+        return self._verifier.verify(token) if token else None
+
+    def _learn_host(self, value: bytes) -> bool:
+        good = _host_name(f"//{value.decode('latin-1')}") in self._allowed_hosts
+        if good and len(self._good_hosts) < _MOST_ADDRESSES:
+            self._good_hosts.add(value)
+        return good
 
     def require_caller(self, scope: Scope) -> Caller:
         """The caller by token or cookie.

@@ -34,6 +34,11 @@ class Breaker:
         self._trying = True
         return None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing speaks against a call: none has failed since the last that did not."""
+        return self._failures == 0
+
     def succeeded(self) -> None:
         self._failures = 0
         self._trying = False

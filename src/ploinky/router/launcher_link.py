@@ -28,7 +28,9 @@ class LauncherLink:
             async with self._connecting:
                 if self._live is None or self._live.is_lost:
                     self.close()
-                    self._live = await Channel.connect(self.socket_path)
+                    live = await Channel.connect(self.socket_path)
+                    live.attend()
+                    self._live = live
         return self._live
 
     def close(self) -> None:

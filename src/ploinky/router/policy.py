@@ -26,6 +26,10 @@ class Policy(Protocol):
         """Which tools of these agents ``caller`` sees, as ``View`` has it; empty means all."""
         ...
 
+    def admits_at_once(self, caller: Caller, target: Target) -> bool:
+        """Whether a call of this tool passes without counting, waiting or asking; else ``admit`` says."""
+        ...
+
     async def admit(self, caller: Caller, method: str, target: Target, params: JsonObject) -> None:
         """Let a request pass; may wait for a person, who is shown ``params``.
 
@@ -46,6 +50,10 @@ class EnabledOnly:
 
     def patterns(self, caller: Caller) -> tuple[Pattern, ...]:
         return ()
+
+    def admits_at_once(self, caller: Caller, target: Target) -> bool:
+        reach = self.reach(caller)
+        return reach is None or target.agent in reach
 
     async def admit(self, caller: Caller, method: str, target: Target, params: JsonObject) -> None:
         reach = self.reach(caller)

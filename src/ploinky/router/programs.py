@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
+from ploinky.base.jsontypes import JsonObject
 from ploinky.base.redaction import Redactor
+from ploinky.channel.program import Program
 from ploinky.mcp.upstream import Back, ClientFacts, Offer
 from ploinky.router.launcher_link import LauncherLink
 from ploinky.router.routes import AgentRoute
@@ -20,7 +23,7 @@ from ploinky.toolhost.answers import ProgramAnswers, offer_of
 from ploinky.toolhost.backroom import Backroom
 from ploinky.toolhost.config import ToolConfig, parse_mcp_config
 from ploinky.toolhost.conversation import ProgramConversation
-from ploinky.toolhost.host import ToolHost, ToolPlace
+from ploinky.toolhost.host import CallMeta, Express, ToolHost, ToolPlace
 from ploinky.toolhost.sources import (
     MAX_CONFIG_BYTES,
     ConfigSource,
@@ -49,8 +52,14 @@ class _Found:
 class ProgramAgent:
     """One agent, as long as it has a route: an ``Upstream``. ``backroom`` carries what outlives a request."""
 
-    def __init__(self, route: AgentRoute, backroom: Backroom | None = None) -> None:
+    def __init__(
+        self,
+        route: AgentRoute,
+        backroom: Backroom | None = None,
+        end_program: Callable[[Program], None] | None = None,
+    ) -> None:
         self.route = route
+        self._end_program = end_program
         self.backroom = backroom
         self.tasks: AgentTasks | None = None
         self.subscriptions = Subscriptions()
@@ -74,6 +83,10 @@ class ProgramAgent:
     def converse(self, client: ClientFacts, back: Back) -> ProgramConversation:
         """See ``Upstream``."""
         return ProgramConversation(self, client, back)
+
+    def express(self, name: str, arguments: JsonObject, meta: CallMeta) -> Express | None:
+        """See ``ToolHost``."""
+        return self._host.express(name, arguments, meta)
 
     def adopt(self, route: AgentRoute) -> bool:
         """Take a new version of the route; says whether what clients see may differ."""
@@ -147,6 +160,8 @@ class ProgramAgent:
         route = self.route
         place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path)
         self._host = ToolHost(place, self._link.channel, config)
+        if self._end_program is not None:
+            self._host.allow_express(self._end_program, self.subscriptions.publish)
         self.answers = ProgramAnswers(self._host)
         self._offer = offer_of(config, has_tasks=self.backroom is not None and self.backroom.desk is not None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.channel.program import Program
 from ploinky.mcp.messages import (
     SESSION_VERSIONS,
     VERSION_HEADER,
@@ -27,6 +28,7 @@ from ploinky.mcp.messages import (
 )
 from ploinky.router.callers import Caller
 from ploinky.router.exchange import Exchange
+from ploinky.router.express import Asked, ExpressWay
 from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
 from ploinky.router.inner import InnerAgent
 from ploinky.router.inside import InsideTools
@@ -100,6 +102,7 @@ class Router:
         )
         self._session_era = SessionEra(self._service, self._sessions)
         self._stateless_era = StatelessEra(self._service, tasks)
+        self._express = ExpressWay(self._service, self._sessions)
 
     async def handle(
         self, scope: Scope, receive: Receive, send: Send, *, caller: Caller, agent: str | None
@@ -139,6 +142,14 @@ class Router:
     def inside(self) -> InsideTools:
         """The agents' tools for callers within this process."""
         return InsideTools(self._service)
+
+    def take_express(self, asked: Asked) -> Callable[[], None] | None:
+        """Begin a plain call the quick way; what cancels it, or None if ``handle`` must be asked."""
+        if asked.agent is not None:
+            reach = self._service.policy.reach(asked.caller)
+            if asked.agent not in self.table.routes or (reach is not None and asked.agent not in reach):
+                return None
+        return self._express.take(asked)
 
     def problems(self) -> dict[str, str]:
         """What is wrong with agents' configurations, by route key."""
@@ -235,11 +246,14 @@ class Router:
         if route.inner is not None:
             return InnerAgent(route, route.inner)
         if route.server is None:
-            return ProgramAgent(route, self._backroom)
+            return ProgramAgent(route, self._backroom, self._end_program)
         return ServerAgent(route, self._tasks, self._changed_offer)
 
     def _changed_offer(self) -> None:
         self._changed.set()
+
+    def _end_program(self, program: Program) -> None:
+        self._tasks.start_soon(program.aclose)
 
     def _end_talks(self, session: Session) -> None:
         if session.talks is not None:

@@ -60,6 +60,10 @@ class RulePolicy:
         )
         return (*ruled, *self._default_patterns(caller))
 
+    def admits_at_once(self, caller: Caller, target: Target) -> bool:
+        decision = self._decide(caller, target.agent, target.name)
+        return decision.allow and decision.rate is None and not decision.approval
+
     async def admit(self, caller: Caller, method: str, target: Target, params: JsonObject) -> None:
         tool = target.name if method == _CALL else _ALL
         decision = self._decide(caller, target.agent, tool)

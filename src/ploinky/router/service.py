@@ -38,7 +38,7 @@ from ploinky.router.naming import Naming, Target
 from ploinky.router.param_headers import ParamHeader
 from ploinky.router.policy import Policy
 from ploinky.router.routes import AgentRoute, RouteTable
-from ploinky.router.served import TOOL_FAILED, Tell, Watched
+from ploinky.router.served import TOOL_FAILED, Served, Tell, Watched
 from ploinky.router.talks import SET_LEVEL, Talks
 
 logger = logging.getLogger(__name__)
@@ -185,6 +185,27 @@ class Service:
             return False  # it will be refused
         upstream = self.upstreams.get(target.agent)
         return upstream is not None and upstream.offer.keeps_state
+
+    def plain_target(self, origin: Origin, request: Request) -> tuple[Target, Upstream] | None:
+        """The tool that a call is for and its agent, if nothing stands in the way of calling it at once."""
+        target, _ = self._locate(origin, request)
+        if origin.agent is not None and not request.params.get("name"):
+            return None
+        breaker = self._breakers.get(target.agent)
+        ready = not _absence(self._table.routes.get(target.agent))
+        if not ready or (breaker is not None and not breaker.is_closed):
+            return None
+        if self._catalogue.mirrored(target) or not self.policy.admits_at_once(origin.caller, target):
+            return None
+        return target, self.upstreams[target.agent]
+
+    def lost(self, target: Target) -> RpcError:
+        """The error of a call whose agent went away; it counts against the agent."""
+        return _agent_error(target, PloinkyError("CHANNEL_LOST", "The agent went away."))
+
+    def tell(self, served: Served) -> None:
+        """Tell of a request that ended."""
+        self._settings.tell(served)
 
     async def request(self, origin: Origin, request: Request, talks: Talks, back: Back) -> JsonObject:
         """Have the agent that the request names answer it.

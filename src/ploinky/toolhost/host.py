@@ -7,7 +7,8 @@ Knows no MCP message and no task: ``answers`` and ``tasks`` speak of those.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -15,6 +16,8 @@ import orjson
 
 from ploinky.base.errors import DeadlineError, NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
+from ploinky.channel.program import Program
+from ploinky.toolhost.express import ExpressLane
 from ploinky.toolhost.listener import DEAF, Listener
 from ploinky.toolhost.place import ToolPlace
 from ploinky.toolhost.prompts import Prompt, prompt_of, static_prompt
@@ -62,6 +65,15 @@ class Contents:
     blob: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Express:
+    """A call that is ready to be made: ``lane.call(line, ...)``, and what its end means."""
+
+    lane: ExpressLane
+    line: bytes
+    result: Callable[[Ended], ToolResult]
+
+
 class ToolHost:
     """Tools, resources and prompts. ``channel`` gives the agent's present connection, made if need be."""
 
@@ -78,6 +90,7 @@ class ToolHost:
             if tool.output_schema is not None
         }
         self._pools = _pools(config.tools)
+        self._lanes: dict[str, ExpressLane] = {}
         self._programs = anyio.CapacityLimiter(MAX_PROGRAMS)
         self._tasks = anyio.CapacityLimiter(config.max_parallel_tasks)
 
@@ -131,6 +144,7 @@ class ToolHost:
         self, tool: ToolSpec, arguments: JsonObject, meta: CallMeta, listener: Listener
     ) -> ToolResult:
         pool = self._pools.get(tool.name)
+        began = time.monotonic()
         line = self._line({"tool": tool.name, "input": arguments}, meta)
         variables = argument_variables(arguments) if pool is None else {}
         try:
@@ -141,7 +155,27 @@ class ToolHost:
             if error.code in NOT_STARTED:
                 return failure(f"Tool {tool.name!r} cannot be started: {error.message}")
             raise
+        if tool.name in self._lanes:
+            self._lanes[tool.name].open(began)
         return tool_result(tool, self._outputs.get(tool.name), ended)
+
+    def express(self, name: str, arguments: JsonObject, meta: CallMeta) -> Express | None:
+        """A call of a kept program without a task of its own, if it can be had now; see ``express``."""
+        tool, lane = self._tools.get(name), self._lanes.get(name)
+        if tool is None or lane is None or not lane.is_open(time.monotonic()):
+            return None
+        if self._inputs[name].faults(arguments):
+            return None
+        line = self._line({"tool": name, "input": arguments}, meta)
+        return Express(lane, line, lambda ended: tool_result(tool, self._outputs.get(name), ended))
+
+    def allow_express(self, end: Callable[[Program], None], on_updated: Callable[[str], None]) -> None:
+        """Let calls of kept programs go without tasks; ``end`` ends a process without waiting for it."""
+        self._lanes = {
+            name: ExpressLane(pool, self._tools[name].limit_s, end, on_updated)
+            for name, pool in self._pools.items()
+            if _goes_express(self._tools[name])
+        }
 
     async def read(self, uri: str, meta: CallMeta, listener: Listener = DEAF) -> Contents:
         """What the resource ``uri`` holds.
@@ -273,6 +307,10 @@ class ToolHost:
         if meta.client:
             metadata["client"] = list(meta.client)
         return orjson.dumps({**subject, "metadata": metadata}) + b"\n"
+
+
+def _goes_express(tool: ToolSpec) -> bool:
+    return not (tool.is_async or tool.program.asks or tool.requires)
 
 
 def _pools(tools: Iterable[ToolSpec]) -> dict[str, WorkerPool]:

@@ -8,6 +8,7 @@ one that is late, or whose caller went away, is ended, because its answer would 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +21,9 @@ from ploinky.channel.model import Exit, SpawnRequest
 from ploinky.channel.program import Program
 from ploinky.toolhost.output import OutputReader
 from ploinky.toolhost.results import Ended
+from ploinky.toolhost.said import StderrReader
 
+_WELL, _FAILED = Exit(0, None), Exit(1, None)
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 Start = Callable[[Channel, SpawnRequest], Awaitable[Program]]
 
@@ -32,6 +35,7 @@ class WorkerPool:
         self._free = deque(Worker(start) for _ in range(most))
         self._workers = tuple(self._free)
         self._slots = anyio.Semaphore(most)
+        self.on_free: Callable[[], None] = lambda: None
 
     async def ask(self, channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader) -> Ended:
         """See ``Worker.ask``; waits for a free process first."""
@@ -41,6 +45,32 @@ class WorkerPool:
                 return await worker.ask(channel, request, line, output)
             finally:
                 self._free.append(worker)
+                asyncio.get_running_loop().call_soon(self.on_free)
+
+    def take_idle(self) -> Worker | None:
+        """A process that runs and waits for a line, for a call that waits for nothing; see ``give_back``."""
+        if not self._free or not self._free[-1].is_idle:
+            return None
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            return None
+        return self._free.pop()
+
+    def give_back(self, worker: Worker) -> None:
+        """The process is free again."""
+        self._free.append(worker)
+        self._slots.release()
+
+    @property
+    def has_busy(self) -> bool:
+        """Whether a process is at work."""
+        return len(self._free) < len(self._workers)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a call that can wait waits for a process."""
+        return self._slots.statistics().tasks_waiting > 0
 
     async def close(self) -> None:
         """End the processes; one that is at work is lost to its call."""
@@ -55,6 +85,20 @@ class Worker:
         self._start = start
         self._program: Program | None = None
         self._made_for: tuple[Channel, SpawnRequest] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        program = self._program
+        return program is not None and program.exit is None and program.link.failure is None
+
+    @property
+    def program(self) -> Program | None:
+        return self._program
+
+    def discard(self) -> Program | None:
+        """Let go of the process, which is the caller's to end."""
+        program, self._program = self._program, None
+        return program
 
     async def ask(self, channel: Channel, request: SpawnRequest, line: bytes, output: OutputReader) -> Ended:
         """Hand over one line and wait for one; the caller sets the deadline.
@@ -115,11 +159,18 @@ async def _drop_waiting(program: Program) -> None:
 
 
 def _ended(line: bytes, output: OutputReader) -> Ended:
-    value = _parsed(line)
-    if isinstance(value, str):
-        line = value.encode()
-    failed = isinstance(value, dict) and value.get("error") is not None
-    return Ended(Exit(1 if failed else 0, None), line, output.stderr.text)
+    return ended_line(line, output.stderr)
+
+
+def ended_line(line: bytes, stderr: StderrReader) -> Ended:
+    """What a line of an answer stands for."""
+    failed = False
+    if line[:1] in (b'"', b"{"):
+        value = _parsed(line)
+        if isinstance(value, str):
+            line = value.encode()
+        failed = isinstance(value, dict) and value.get("error") is not None
+    return Ended(_FAILED if failed else _WELL, line, stderr.text)
 
 
 def _parsed(line: bytes) -> JsonValue:
