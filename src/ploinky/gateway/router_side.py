@@ -49,6 +49,7 @@ class RouterSide:
         settings = RouterSettings(
             naming=Naming(router.naming),
             agent_deadline_s=router.list_timeout_ms / 1000,
+            tool_search=router.tool_search,
             call_timeout_s=router.call_timeout_ms / 1000,
             timeouts=tuple((glob, ms / 1000) for glob, ms in router.agent_timeouts_ms.items()),
             tell=self._telling.served,

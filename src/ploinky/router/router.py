@@ -66,6 +66,7 @@ class RouterSettings:
     call_timeout_s: float = 600.0
     timeouts: tuple[tuple[str, float], ...] = ()
     tell: Tell = lambda served: None
+    tool_search: bool = False
     config_poll_s: float = 1.0
     session_idle_s: float = 3600.0
     max_sessions: int = 10_000
@@ -95,7 +96,13 @@ class Router:
             table,
             self._agents,
             policy,
-            ServiceSettings(settings.naming, settings.call_timeout_s, settings.timeouts, settings.tell),
+            ServiceSettings(
+                settings.naming,
+                settings.call_timeout_s,
+                settings.timeouts,
+                settings.tool_search,
+                settings.tell,
+            ),
         )
         self._sessions = SessionStore(
             most=settings.max_sessions, idle_s=settings.session_idle_s, end=self._end_talks

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 import anyio
+import orjson
 
 from ploinky import __version__
 from ploinky.base.errors import DeadlineError, PloinkyError
@@ -31,6 +32,7 @@ from ploinky.mcp.messages import (
     RpcError,
 )
 from ploinky.mcp.upstream import Ask, Back, Offer, Upstream
+from ploinky.router import tool_search
 from ploinky.router.breaker import Breaker
 from ploinky.router.callers import Caller
 from ploinky.router.catalogue import KINDS, AgentOffer, Catalogue, View
@@ -40,6 +42,7 @@ from ploinky.router.policy import Policy
 from ploinky.router.routes import AgentRoute, RouteTable
 from ploinky.router.served import TOOL_FAILED, Served, Tell, Watched
 from ploinky.router.talks import SET_LEVEL, Talks
+from ploinky.router.tool_search import ToolIndex
 
 logger = logging.getLogger(__name__)
 _LOST = {
@@ -73,6 +76,7 @@ class ServiceSettings:
     naming: Naming = Naming.AUTO
     call_timeout_s: float = 600.0
     timeouts: tuple[tuple[str, float], ...] = ()
+    tool_search: bool = False
     tell: Tell = lambda served: None
 
     def timeout_s(self, agent: str) -> float:
@@ -108,9 +112,11 @@ class Service:
         self._settings = settings
         self._catalogue = Catalogue({}, settings.naming)
         self._breakers: dict[str, Breaker] = {}
+        self._indexes: dict[View, ToolIndex] = {}
 
     def rebuild(self) -> None:
         """Make the catalogue anew from the agents as they are."""
+        self._indexes.clear()
         for gone in self._breakers.keys() - self.upstreams.keys():
             del self._breakers[gone]
         self._catalogue = Catalogue(
@@ -133,6 +139,8 @@ class Service:
         """
         if not self._catalogue.lists(view, method):
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method}")
+        if method == "tools/list" and self._searches(view.agent):
+            return b'"tools":' + orjson.dumps(tool_search.TOOLS)
         return self._catalogue.rendered(method, view, stateless=stateless)
 
     def snapshot(self, view: View) -> tuple[bytes, ...]:
@@ -177,9 +185,25 @@ class Service:
             told["instructions"] = offer.instructions
         return told
 
+    def _searches(self, agent: str | None) -> bool:
+        return self._settings.tool_search and agent is None
+
+    def _index(self, view: View) -> ToolIndex:
+        index = self._indexes.get(view)
+        if index is None:
+            index = self._indexes[view] = ToolIndex(
+                (name, tool) for name, _, tool in self._catalogue.tools(view)
+            )
+        return index
+
     def may_ask(self, origin: Origin, request: Request) -> bool:
         """Whether the agent of this request may ask the client in the middle of its work."""
         try:
+            if request.method == "tools/call" and self._searches(origin.agent):
+                found = tool_search.answer(self._index(self.view(origin)), request)
+                if not isinstance(found, Request):
+                    return False
+                request = found
             target, _ = self._locate(origin, request)
         except RpcError:
             return False  # it will be refused
@@ -188,6 +212,8 @@ class Service:
 
     def plain_target(self, origin: Origin, request: Request) -> tuple[Target, Upstream] | None:
         """The tool that a call is for and its agent, if nothing stands in the way of calling it at once."""
+        if self._searches(origin.agent):
+            return None
         target, _ = self._locate(origin, request)
         if origin.agent is not None and not request.params.get("name"):
             return None
@@ -221,6 +247,12 @@ class Service:
             return {}
         if request.method == "tasks/list" and origin.agent is None:
             return await self._all_tasks(origin, request, talks, back)
+        if request.method == "tools/call" and self._searches(origin.agent):
+            found = tool_search.answer(self._index(self.view(origin)), request)
+            if not isinstance(found, Request):
+                return found
+            request = found
+        assert request.id is not None
         target, params = self._locate(origin, request)
         with Watched(self._settings.tell, str(origin.caller), request.method, target) as watched:
             await self.policy.admit(origin.caller, request.method, target, params)
