@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, commands, installs, life, models
+from bench import assistants, calls, commands, installs, life, models
 from bench.report import Table
 from bench.workspace import has_podman
 
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[tuple[str, ...]], Table]] = {
     "calls": calls.run,
     "installs": installs.run,
     "models": models.run,
+    "assistants": assistants.run,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -8,9 +8,11 @@ the database's version, looked at while somebody follows. Old events of ended ru
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import sqlite3
-from collections.abc import AsyncGenerator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,7 +24,9 @@ from ploinky.base.database import Database
 from ploinky.base.jsontypes import JsonObject, JsonValue
 
 POLL_S = 0.1
+MOST_RECENT = 5000
 _PAGE = 500
+_SELECT = "SELECT id, session, run_id, seq, kind, at, data FROM events"
 
 
 class EventKind(StrEnum):
@@ -78,7 +82,11 @@ class _Pending:
     seq: int | None
     kind: EventKind
     at: str
-    text: str
+    data: JsonObject
+
+    @property
+    def text(self) -> str:
+        return json.dumps(self.data, ensure_ascii=False)
 
 
 @dataclass
@@ -86,6 +94,40 @@ class _Batch:
     rows: list[_Pending] = field(default_factory=list)
     kept: anyio.Event = field(default_factory=anyio.Event)
     failure: BaseException | None = None
+
+
+class _Recent:
+    """The newest events in memory, without a gap, so that followers need not ask the database for each.
+
+    ``stale``: there may be newer ones in the database.
+    """
+
+    def __init__(self) -> None:
+        self.stale = True
+        self._before: int | None = None
+        self._events: deque[KeptEvent] = deque()
+
+    @property
+    def last(self) -> int | None:
+        """The id up to which this is complete."""
+        return self._events[-1].id if self._events else self._before
+
+    def start(self, last: int) -> None:
+        """Begin anew after the event ``last``."""
+        self._before = last
+        self._events.clear()
+
+    def add(self, event: KeptEvent) -> None:
+        self._events.append(event)
+        if len(self._events) > MOST_RECENT:
+            self._before = self._events.popleft().id
+
+    def after(self, number: int) -> Iterable[KeptEvent] | None:
+        """The events after ``number``; None if some of them are no longer here."""
+        if self._before is None or number < self._before:
+            return None
+        newer = itertools.takewhile(lambda event: event.id > number, reversed(self._events))
+        return list(newer)[::-1]
 
 
 class EventJournal:
@@ -96,6 +138,7 @@ class EventJournal:
         self._batch = _Batch()
         self._filled = anyio.Event()
         self._wakers: dict[str, anyio.Event] = {}
+        self._recent = _Recent()
         self._followers = 0
         self._seqs: dict[str, int] = {}
         self._closed = False
@@ -117,9 +160,7 @@ class EventJournal:
         if run_id is not None:
             seq = self._seqs[run_id] = self._last_seq(run_id) + 1
         batch = self._batch
-        batch.rows.append(
-            _Pending(session, run_id, seq, kind, now_iso(), json.dumps(data, ensure_ascii=False))
-        )
+        batch.rows.append(_Pending(session, run_id, seq, kind, now_iso(), dict(data)))
         self._filled.set()
         await batch.kept.wait()
         if batch.failure is not None:
@@ -127,6 +168,10 @@ class EventJournal:
 
     def wake(self, session: str) -> None:
         """Let followers of ``session`` look again; called after a transaction that added events."""
+        self._recent.stale = True
+        self._wake(session)
+
+    def _wake(self, session: str) -> None:
         for key in (session, ""):
             waker = self._wakers.pop(key, None)
             if waker is not None:
@@ -140,22 +185,36 @@ class EventJournal:
         self, after: int, *, session: str | None = None, run_id: str | None = None, limit: int = _PAGE
     ) -> list[KeptEvent]:
         """Up to ``limit`` events after ``after``, oldest first."""
+        if self._recent.stale:
+            self._catch_up()
+        recent = self._recent.after(after)
+        if recent is not None:
+            fitting = (each for each in recent if _fits(each, session, run_id))
+            return list(itertools.islice(fitting, limit))
         where, values = ["id > ?"], [after]
         more: list[object] = list(values)
         for column, value in (("session", session), ("run_id", run_id)):
             if value is not None:
                 where.append(f"{column} = ?")
                 more.append(value)
+        query = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
+        return self._database.read(lambda db: [_event(row) for row in db.execute(query, (*more, limit))])
 
-        def work(db: sqlite3.Connection) -> list[KeptEvent]:
-            rows = db.execute(
-                "SELECT id, session, run_id, seq, kind, at, data FROM events"  # noqa: S608
-                f" WHERE {' AND '.join(where)} ORDER BY id LIMIT ?",
-                (*more, limit),
-            )
-            return [_event(row) for row in rows]
-
-        return self._database.read(work)
+    def _catch_up(self) -> None:
+        """Take up what was written past ``append``: by threads, or by other processes."""
+        self._recent.stale = False
+        last = self._recent.last
+        if last is None:
+            self._recent.start(self.last_id())
+            return
+        query = f"{_SELECT} WHERE id > ? ORDER BY id LIMIT ?"
+        found = self._database.read(
+            lambda db: [_event(row) for row in db.execute(query, (last, MOST_RECENT))]
+        )
+        if len(found) == MOST_RECENT:
+            self._recent.start(self.last_id())
+        for event in found:
+            self._recent.add(event)
 
     async def follow(
         self, after: int, *, session: str | None = None, run_id: str | None = None
@@ -212,12 +271,25 @@ class EventJournal:
             with anyio.CancelScope(shield=True):
                 try:
                     write = functools.partial(_insert_all, rows=batch.rows)
-                    await anyio.to_thread.run_sync(self._database.write, write)
+                    last = await anyio.to_thread.run_sync(self._database.write, write)
                 except Exception as error:  # whoever appended must know
                     batch.failure = error
+                else:
+                    self._remember(batch.rows, last)
                 batch.kept.set()
             for session in {row.session for row in batch.rows}:
-                self.wake(session)
+                self._wake(session)
+
+    def _remember(self, rows: list[_Pending], last: int) -> None:
+        """The rows of one transaction have ids in a row, up to ``last``."""
+        first = last - len(rows) + 1
+        if self._recent.last is None:
+            self._recent.start(first - 1)
+        elif self._recent.last != first - 1:
+            self._catch_up()
+            return
+        for number, row in enumerate(rows, start=first):
+            self._recent.add(KeptEvent(number, row.session, row.run_id, row.seq, row.kind, row.at, row.data))
 
     async def _watch_others(self) -> None:
         seen = self._database.version()
@@ -239,14 +311,20 @@ def insert_event(
     data: Mapping[str, JsonValue],
 ) -> None:
     """Add an event of no run within a transaction of the caller's, who wakes the journal afterwards."""
-    _insert_all(db, [_Pending(session, None, None, kind, now_iso(), json.dumps(data, ensure_ascii=False))])
+    _insert_all(db, [_Pending(session, None, None, kind, now_iso(), dict(data))])
 
 
-def _insert_all(db: sqlite3.Connection, rows: list[_Pending]) -> None:
+def _insert_all(db: sqlite3.Connection, rows: list[_Pending]) -> int:
+    """Insert; the id of the last row."""
     db.executemany(
         "INSERT INTO events (session, run_id, seq, kind, at, data) VALUES (?, ?, ?, ?, ?, ?)",
         [(row.session, row.run_id, row.seq, row.kind.value, row.at, row.text) for row in rows],
     )
+    return int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
+
+
+def _fits(event: KeptEvent, session: str | None, run_id: str | None) -> bool:
+    return session in (None, event.session) and run_id in (None, event.run_id)
 
 
 def _last_id(db: sqlite3.Connection) -> int:

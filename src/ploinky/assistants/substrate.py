@@ -6,6 +6,7 @@ the root. A new one: a row in ``FILES`` and a template of the same name.
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -55,6 +56,7 @@ class Substrate:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._kept: dict[str, tuple[tuple[int, ...], str]] = {}
 
     def read(self, name: str) -> str | None:
         """The text of a file, None if there is none.
@@ -64,9 +66,16 @@ class Substrate:
             PloinkyError: ``FILE_READ``. UsageError: ``PATH_ESCAPES``.
         """
         path = self._path(name)
-        if not path.is_symlink() and not path.exists():
+        try:
+            facts = path.stat(follow_symlinks=False)
+        except OSError:
             return None
-        return read_inside(self._root, path, max_bytes=MAX_BYTES).decode("utf-8", "replace")
+        stamp = (facts.st_mode, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != stamp or stat.S_ISLNK(facts.st_mode):
+            text = read_inside(self._root, path, max_bytes=MAX_BYTES).decode("utf-8", "replace")
+            kept = self._kept[name] = (stamp, text)
+        return kept[1]
 
     def write(self, name: str, text: str) -> None:
         """Replace the text of a file.

@@ -21,7 +21,7 @@ from ploinky.assistants.sessions import ChannelKind, Session, require_session_id
 from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import NotFoundError, UsageError
-from ploinky.base.jsontypes import JsonObject
+from ploinky.base.jsontypes import JsonObject, JsonValue
 
 MAX_MESSAGES = 1000
 MAX_CONTENT = 2 * 1024 * 1024
@@ -63,6 +63,7 @@ class ThreadStore:
         self._database = database
         self._journal = journal
         self._cache: dict[str, tuple[int, list[ThreadMessage]]] = {}
+        self._wires: dict[str, tuple[list[ThreadMessage], list[JsonValue]]] = {}
 
     def find(self, session: str) -> ThreadFacts | None:
         """The thread of a session without its messages, or None if nothing was said yet."""
@@ -92,6 +93,16 @@ class ThreadStore:
 
         return self._database.read(work)
 
+    def wire(self, session: str) -> list[JsonValue]:
+        """Like ``messages``, as clients see them."""
+        messages = self.messages(session)
+        kept = self._wires.get(session)
+        if kept is None or kept[0] is not messages:
+            kept = self._wires[session] = (messages, [each.wire() for each in messages])
+            while len(self._wires) > _CACHED:
+                self._wires.pop(next(iter(self._wires)))
+        return kept[1]
+
     def archived(self, session: str, *, before: int, limit: int) -> list[ThreadMessage]:
         """Up to ``limit`` messages that left the thread, from before ``position``, oldest first."""
 
@@ -112,7 +123,7 @@ class ThreadStore:
             UsageError: ``BAD_SESSION``, ``MESSAGE_TOO_LONG``, or ``MESSAGE_DIFFERS`` if an id is taken by
                 another text.
         """
-        return await anyio.to_thread.run_sync(self.append_now, session, new)
+        return await anyio.to_thread.run_sync(self.append_now, session, new) if new else []
 
     def append_now(self, session: Session, new: Sequence[NewMessage]) -> list[ThreadMessage]:
         """Like ``append``; blocks."""

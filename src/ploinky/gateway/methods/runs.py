@@ -20,7 +20,7 @@ from ploinky.gateway.methods.named_assistant import (
 )
 from ploinky.gateway.rpc.method import Answer, Call, Method, Params, Rate, Scope, reading
 
-_RUN_RATE = Rate(240, 60)
+_RUN_RATE = Rate(600, 200)
 _LONGEST_WAIT_MS = 600_000
 _MOST = 2000
 
@@ -175,9 +175,9 @@ async def get_thread(call: Call, params: ThreadParams) -> JsonObject:
     about |= facts.wire()
     if params.if_version == facts.version:
         return {**about, "messages": [], "unchanged": True}
-    messages = assistant.threads.messages(params.session_id)
+    messages = assistant.threads.wire(params.session_id)
     shown = messages if params.limit is None else messages[-params.limit :]
-    return {**about, "messages": [each.wire() for each in shown], "unchanged": False}
+    return {**about, "messages": shown, "unchanged": False}
 
 
 async def get_archive(call: Call, params: ArchiveParams) -> JsonObject:

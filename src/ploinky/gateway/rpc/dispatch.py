@@ -118,6 +118,9 @@ class Dispatcher:
         except ValidationError as error:
             raise bad_params(method.name, error) from None
         result = await method.handler(Call(caller, audit_id, self._services), params)
+        if method.result is Any:
+            plain: JsonValue = result  # JSON already; a walk over a long thread costs more than reading it
+            return plain
         adapter = self._results.get(method.name)
         if adapter is None:
             adapter = self._results[method.name] = TypeAdapter(method.result)
