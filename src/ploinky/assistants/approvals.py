@@ -180,7 +180,7 @@ class Approvals:
             _insert(db, approval)
             return approval, True
 
-        kept, is_new = await anyio.to_thread.run_sync(self._database.write, work)
+        kept, is_new = await self._database.commit(work)
         if is_new:
             await self._journal.append(
                 kept.session, EventKind.APPROVAL_NEEDED, kept.wire(), run_id=kept.run_id
@@ -199,7 +199,7 @@ class Approvals:
         self._waiters.pop(approval.id, None)
         if found.status is ApprovalStatus.PENDING:
             return await self._settle(found.id, ApprovalStatus.EXPIRED, "the clock", None)
-        await anyio.to_thread.run_sync(self._database.write, lambda db: _use(db, found.id))
+        await self._database.commit(lambda db: _use(db, found.id))
         return found
 
     async def resolve(
@@ -268,7 +268,7 @@ class Approvals:
                 (made.id, made.tool, made.digest, pattern, made.uses_left, expires, made.created_at, by),
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
         return made
 
     async def take_grant(self, tool: str, arguments: Mapping[str, JsonValue]) -> Grant | None:
@@ -281,7 +281,7 @@ class Approvals:
                     return grant
             return None
 
-        return await anyio.to_thread.run_sync(self._database.write, work)
+        return await self._database.commit(work)
 
     def grants(self) -> list[Grant]:
         """The grants that still let something through."""
@@ -303,7 +303,7 @@ class Approvals:
             )
             return ids
 
-        return await anyio.to_thread.run_sync(self._database.write, work)
+        return await self._database.commit(work)
 
     async def _settle(
         self, approval_id: str, status: ApprovalStatus, by: str, reason: str | None
@@ -323,7 +323,7 @@ class Approvals:
                 (status.value, now_iso(), by, reason, approval_id),
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
         settled = self.require(approval_id)
         waiter = self._waiters.get(approval_id)
         if waiter is not None:

@@ -61,6 +61,7 @@ STORE = "state.db"
 KEEP_EVENTS = timedelta(days=7)
 _PRUNE_EVERY_S = 3600.0
 _CANCEL_TIMEOUT_S = 30.0
+_SETTLE_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ class Assistant:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_journal, keeping)
                 tasks.start_soon(self._prune)
+                tasks.start_soon(self._warm_up)
+                tasks.start_soon(self._settle_store)
                 try:
                     async with anyio.create_task_group() as turns:
                         self._lanes = Lanes(turns, self._work)
@@ -325,6 +328,18 @@ class Assistant:
     async def _keep_journal(self, keeping: anyio.CancelScope) -> None:
         with keeping:
             await self.journal.run()
+
+    async def _settle_store(self) -> None:
+        """Move what was written into the store's file, in a thread, so that no turn waits for the disk."""
+        while True:
+            await anyio.sleep(_SETTLE_EVERY_S)
+            with contextlib.suppress(PloinkyError):
+                await anyio.to_thread.run_sync(self.database.checkpoint)
+
+    async def _warm_up(self) -> None:
+        """Import what the first turn needs before there is one."""
+        with contextlib.suppress(PloinkyError):
+            await anyio.to_thread.run_sync(self.model.provider)
 
     async def _prune(self) -> None:
         while True:

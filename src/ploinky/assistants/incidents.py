@@ -9,8 +9,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import anyio.to_thread
-
 from ploinky.assistants.approvals import Approvals
 from ploinky.assistants.ids import new_id
 from ploinky.assistants.journal import EventJournal, EventKind
@@ -79,7 +77,7 @@ class Incidents:
                     (made.id, reason, made.opened_at, by, json.dumps(list(revoked))),
                 )
 
-            await anyio.to_thread.run_sync(self._database.write, work)
+            await self._database.commit(work)
             self._open = made
             await self._journal.append("", EventKind.INCIDENT, made.wire())
         last = self._journal.last_id()
@@ -104,7 +102,7 @@ class Incidents:
                 "UPDATE incidents SET cleared_at = ?, cleared_by = ? WHERE id = ?", (now, by, opened.id)
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
         self._open = None
         done = Incident(opened.id, opened.reason, opened.opened_at, opened.opened_by, opened.revoked, now, by)
         await self._journal.append("", EventKind.INCIDENT, done.wire())

@@ -254,7 +254,7 @@ class EventJournal:
                 (before,),
             ).rowcount
 
-        return await anyio.to_thread.run_sync(self._database.write, work)
+        return await self._database.commit(work)
 
     def _last_seq(self, run_id: str) -> int:
         known = self._seqs.get(run_id)
@@ -271,7 +271,7 @@ class EventJournal:
             with anyio.CancelScope(shield=True):
                 try:
                     write = functools.partial(_insert_all, rows=batch.rows)
-                    last = await anyio.to_thread.run_sync(self._database.write, write)
+                    last = await self._database.commit(write)
                 except Exception as error:  # whoever appended must know
                     batch.failure = error
                 else:

@@ -11,8 +11,6 @@ import sqlite3
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-import anyio.to_thread
-
 from ploinky.assistants.journal import EventKind
 from ploinky.assistants.messages import NewMessage, Role
 from ploinky.assistants.sessions import ChannelKind, Session
@@ -120,11 +118,11 @@ class RunStore:
 
     async def create(self, run: Run) -> None:
         """Keep a new run."""
-        await anyio.to_thread.run_sync(self._database.write, lambda db: _put(db, run))
+        await self._database.commit(lambda db: _put(db, run))
 
     async def update(self, run: Run) -> None:
         """Keep what has become of a run."""
-        await anyio.to_thread.run_sync(self._database.write, lambda db: _put(db, run))
+        await self._database.commit(lambda db: _put(db, run))
 
     def find(self, run_id: str) -> Run | None:
         def work(db: sqlite3.Connection) -> Run | None:

@@ -9,8 +9,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-import anyio.to_thread
-
 from ploinky.assistants.settings import BudgetSettings
 from ploinky.base.database import Database
 from ploinky.base.errors import PloinkyError
@@ -82,7 +80,7 @@ class Spending:
         def work(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO spending (at, kind, tokens, cost, run_id) VALUES (?, ?, ?, ?, ?)", values)
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
 
 
 def _spent(key: str, what: str) -> PloinkyError:

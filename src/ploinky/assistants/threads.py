@@ -12,8 +12,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import anyio.to_thread
-
 from ploinky.assistants.ids import new_id
 from ploinky.assistants.journal import EventJournal, EventKind, insert_event
 from ploinky.assistants.messages import NewMessage, Role, ThreadMessage
@@ -123,13 +121,16 @@ class ThreadStore:
             UsageError: ``BAD_SESSION``, ``MESSAGE_TOO_LONG``, or ``MESSAGE_DIFFERS`` if an id is taken by
                 another text.
         """
-        return await anyio.to_thread.run_sync(self.append_now, session, new) if new else []
+        if not new:
+            return []
+        _require(session, new)
+        kept = await self._database.commit(lambda db: append_in(db, session, new))
+        self._journal.wake(session.id)
+        return kept
 
     def append_now(self, session: Session, new: Sequence[NewMessage]) -> list[ThreadMessage]:
         """Like ``append``; blocks."""
-        require_session_id(session.id)
-        for message in new:
-            require_content(message.content)
+        _require(session, new)
         kept = self._database.write(lambda db: append_in(db, session, new))
         self._journal.wake(session.id)
         return kept
@@ -144,9 +145,7 @@ class ThreadStore:
             UsageError: ``THREAD_CONFLICT`` if the thread is not at ``if_version`` any more, or the wanted
                 messages stand in another order; as ``append``.
         """
-        require_session_id(session.id)
-        for message in wanted:
-            require_content(message.content)
+        _require(session, wanted)
 
         def work(db: sqlite3.Connection) -> list[ThreadMessage]:
             _require_version(db, session.id, if_version)
@@ -164,7 +163,7 @@ class ThreadStore:
             _recount(db, session.id)
             return _live(db, session.id)
 
-        kept = await anyio.to_thread.run_sync(self._database.write, work)
+        kept = await self._database.commit(work)
         self._journal.wake(session.id)
         return kept
 
@@ -181,7 +180,7 @@ class ThreadStore:
             db.execute("DELETE FROM messages WHERE session = ?", (session,))
             insert_event(db, session, EventKind.THREAD, {"change": "deleted"})
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
         self._cache.pop(session, None)
         self._journal.wake(session)
 
@@ -193,7 +192,7 @@ class ThreadStore:
                 "UPDATE threads SET summary = ?, summary_to = ? WHERE session = ?", (summary, to, session)
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
 
 
 _CACHED = 64
@@ -211,6 +210,12 @@ def require_content(text: str) -> None:
             f"A message may have {MAX_CONTENT} characters; this one has {len(text)}.",
             hint="Put the text into a file of the assistant's workspace and name the file.",
         )
+
+
+def _require(session: Session, new: Sequence[NewMessage]) -> None:
+    require_session_id(session.id)
+    for message in new:
+        require_content(message.content)
 
 
 def append_in(db: sqlite3.Connection, session: Session, new: Sequence[NewMessage]) -> list[ThreadMessage]:

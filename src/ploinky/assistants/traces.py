@@ -7,8 +7,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import anyio.to_thread
-
 from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import UsageError
@@ -49,7 +47,7 @@ class Traces:
             db.execute("DELETE FROM trace WHERE id <= ?", (cursor.lastrowid - MOST,))
             return cursor.lastrowid
 
-        return await anyio.to_thread.run_sync(self._database.write, work)
+        return await self._database.commit(work)
 
     def page(self, after: int, limit: int) -> list[JsonObject]:
         """Rows after ``after``, oldest first."""

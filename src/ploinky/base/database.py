@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import anyio.to_thread
+
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import DeadlineError, PloinkyError
 
 BUSY_TIMEOUT_S = 20.0
+_PAGES_IN_LOG = 8000  # 32 MB; ``checkpoint`` comes earlier where somebody calls it
 _T = TypeVar("_T")
 Work = Callable[[sqlite3.Connection], _T]
 
@@ -34,7 +37,7 @@ class Migration:
 class Database:
     """One file, with one connection to read and one to write; usable from every thread of the process.
 
-    ``read`` and ``write`` block: short reads may be done on the event loop, writes belong into a thread.
+    ``read`` and ``write`` block: short reads may be done on the event loop, where ``commit`` is for writing.
     """
 
     def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
@@ -76,14 +79,22 @@ class Database:
         """
         with self._write_lock, self._guarded():
             self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                done = work(self._writer)
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
-            return done
+            return self._transaction(work)
+
+    async def commit(self, work: Work[_T]) -> _T:
+        """Like ``write``, for the event loop: done at once if nobody else writes, else in a thread.
+
+        A short transaction costs less than handing it to a thread and waiting for the interpreter twice.
+        """
+        done, value = self._try_write(work)
+        if done:
+            return value  # type: ignore[return-value]  # it is what work returned
+        return await anyio.to_thread.run_sync(self.write, work)
+
+    def checkpoint(self) -> None:
+        """Move what was written into the file itself; blocks, and is to be called now and then."""
+        with self._guarded(), contextlib.closing(self._connect()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def version(self) -> int:
         """A number that changes whenever another connection, of any process, has written."""
@@ -96,6 +107,34 @@ class Database:
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
+
+    def _try_write(self, work: Work[_T]) -> tuple[bool, _T | None]:
+        """(False, None) if somebody else writes just now."""
+        if not self._write_lock.acquire(blocking=False):
+            return False, None
+        try:
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False, None  # busy, or broken: the patient way tells
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+            return True, self._transaction(work)
+        finally:
+            self._write_lock.release()
+
+    def _transaction(self, work: Work[_T]) -> _T:
+        """Do ``work`` in the transaction that has begun, and end it."""
+        with self._guarded():
+            try:
+                done = work(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            return done
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -111,6 +150,7 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_IN_LOG}")
         except BaseException:
             connection.close()
             raise

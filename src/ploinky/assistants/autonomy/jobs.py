@@ -7,8 +7,6 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
-import anyio.to_thread
-
 from ploinky.assistants.autonomy.schedule import Schedule, stored_schedule
 from ploinky.base.database import Database
 from ploinky.base.errors import NotFoundError
@@ -145,7 +143,7 @@ class JobStore:
                 ),
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
 
     async def remove(self, job_id: str) -> None:
         """Forget a job with its history. Raises NotFoundError ``NO_JOB``."""
@@ -155,7 +153,7 @@ class JobStore:
             db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             db.execute("DELETE FROM job_runs WHERE job = ?", (job_id,))
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
 
     async def record(self, run: JobRun, *, keep: int) -> None:
         """Add to a job's history, of which the newest ``keep`` rows stay."""
@@ -181,7 +179,7 @@ class JobStore:
                 (run.job, keep),
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
 
     def history(self, job_id: str | None, limit: int) -> list[JobRun]:
         """How runs went, the newest first."""
@@ -209,7 +207,7 @@ class JobStore:
         def work(db: sqlite3.Connection) -> None:
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
 
 
 def iso(moment: datetime) -> str:

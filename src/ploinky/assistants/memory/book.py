@@ -90,7 +90,7 @@ class MemoryBook:
                 (made.id, path, made.before_digest, text, why, made.status, made.created_at),
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
         return await self.settle(made.id, accept=True) if settings.consolidation == "auto" else made
 
     def proposals(self) -> list[Proposal]:
@@ -131,7 +131,7 @@ class MemoryBook:
                 "UPDATE proposals SET status = ?, resolved_at = ? WHERE id = ?", (status, now_iso(), found.id)
             )
 
-        await anyio.to_thread.run_sync(self._database.write, work)
+        await self._database.commit(work)
         return Proposal(
             found.id, found.path, found.before_digest, found.text, found.why, status, found.created_at
         )
