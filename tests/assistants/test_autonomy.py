@@ -99,7 +99,8 @@ async def run_until(cron: Cron, outcomes: int) -> list[str]:
     """Run a clock until so many runs are in the history; their outcomes, oldest first."""
 
     async def enough() -> bool:
-        return len(cron.store.history(None, 100)) >= outcomes
+        settled = all(job.running is None for job in cron.store.all())
+        return settled and len(cron.store.history(None, 100)) >= outcomes
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(cron.run)
