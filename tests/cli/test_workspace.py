@@ -67,6 +67,13 @@ def test_agents_are_enabled_listed_and_disabled(stage: Stage) -> None:
     assert stage.run("status", "--json").json["agents"] == []
 
 
+def test_an_agent_is_enabled_where_no_engine_answers(stage: Stage) -> None:
+    nobody = {"CONTAINER_HOST": "unix:///nobody.sock"}
+    stage.run("--runtime", "podman", "enable", "agent", "echo", environ=nobody)
+    assert (stage.root / "code" / "echo").is_symlink()
+    assert "Podman" in stage.run("--runtime", "podman", "start", "echo", environ=nobody, code=1).err
+
+
 def test_disable_keeps_the_data_unless_purged(stage: Stage) -> None:
     stage.run("enable", "agent", "echo")
     note = stage.root / "agents" / "echo" / "note"

@@ -7,9 +7,11 @@ is missing is named with the command that adds it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import anyio.to_thread
 
@@ -27,9 +29,12 @@ from ploinky.manifest.effective import effective
 from ploinky.manifest.graph import Edge, plan_waves
 from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
 from ploinky.repos.find import AgentLocation
+from ploinky.repos.store import RepoStore
 from ploinky.workspace.exposures import Exposures
+from ploinky.workspace.layout import Layout
 from ploinky.workspace.links import make_links, remove_links
-from ploinky.workspace.registry import RegistryEntry
+from ploinky.workspace.profiles import ActiveProfile
+from ploinky.workspace.registry import Registry, RegistryEntry
 from ploinky.workspace.states import AgentState
 from ploinky.workspace.structure import init_workspace
 
@@ -45,8 +50,38 @@ class _Closure:
     repos: set[str] = field(default_factory=set)
 
 
+class Desk(Protocol):
+    """What enabling works with: a workspace and its repositories. No engine."""
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def repos(self) -> RepoStore: ...
+
+    @property
+    def profile(self) -> ActiveProfile: ...
+
+
+HasSandbox = Callable[[RegistryEntry], Awaitable[bool]]
+
+
 async def enable_agent(ctx: LifecycleContext, ref: AgentRef) -> list[RegistryEntry]:
+    """``enable`` for those who have an engine at hand."""
+    return await enable(ctx, ref, partial(has_sandbox, ctx))
+
+
+async def has_sandbox(ctx: LifecycleContext, entry: RegistryEntry) -> bool:
+    return await ctx.runtime.inspect(sandbox_name(ctx, entry)) is not None
+
+
+async def enable(desk: Desk, ref: AgentRef, looked_for: HasSandbox) -> list[RegistryEntry]:
     """Enable the agent and everything its manifest's ``enable`` names, dependencies first.
+
+    ``looked_for`` is asked, of the engine, only when an agent would take the place of another.
 
     Returns the entries of the whole closure, the asked-for agent's last; those that were enabled before
     with the same reference are returned as they are. No entry is written unless all can be enabled.
@@ -57,24 +92,24 @@ async def enable_agent(ctx: LifecycleContext, ref: AgentRef) -> list[RegistryEnt
             a sandbox; AMBIGUOUS_AGENT.
         PloinkyError: a manifest's errors, DEPENDENCY_CYCLE.
     """
-    init_workspace(ctx.layout.root)
-    closure = await anyio.to_thread.run_sync(_closure_of, ctx, ref)
+    init_workspace(desk.layout.root)
+    closure = await anyio.to_thread.run_sync(_closure_of, desk, ref)
     waves = plan_waves(closure.edges)
-    known = ctx.registry.read()
+    known = desk.registry.read()
     for key, entry in closure.entries.items():
         former = known.get(key)
         if former is not None and not _is_same(former, entry):
             if key == ref.key:
-                await _require_replaceable(ctx, former)
+                await _require_replaceable(former, looked_for)
             else:
                 closure.entries[key] = former
     ordered = [closure.entries[key] for wave in waves for key in wave if key != ref.key]
     ordered.append(closure.entries[ref.key])
-    stored = await anyio.to_thread.run_sync(_store, ctx, ordered, ref.key)
+    stored = await anyio.to_thread.run_sync(_store, desk, ordered, ref.key)
     for entry in stored:
-        require_unlinked(ctx.layout.work_dir(entry.key)).mkdir(parents=True, exist_ok=True)
-        if ctx.layout.agent_source(entry.repo_name, entry.agent_name).is_dir():
-            make_links(ctx.layout, entry)
+        require_unlinked(desk.layout.work_dir(entry.key)).mkdir(parents=True, exist_ok=True)
+        if desk.layout.agent_source(entry.repo_name, entry.agent_name).is_dir():
+            make_links(desk.layout, entry)
     return stored
 
 
@@ -100,57 +135,57 @@ async def disable_agent(ctx: LifecycleContext, key: str, *, purge: bool = False)
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
 
-def _closure_of(ctx: LifecycleContext, ref: AgentRef) -> _Closure:
+def _closure_of(desk: Desk, ref: AgentRef) -> _Closure:
     closure = _Closure()
     pending: list[tuple[AgentRef, str | None, Mapping[str, str]]] = [(ref, None, {})]
     while pending:
         wanted, enabled_by, addresses = pending.pop(0)
         if wanted.key in closure.entries:
             continue
-        location, project = _locate(ctx, wanted, addresses, trusted=enabled_by is None)
-        manifest = ctx.repos.read_manifest(location)
-        config = effective(manifest, ctx.profile.name, agent=wanted.key)
-        entry = _entry(ctx, wanted, location, project, config)
+        location, project = _locate(desk, wanted, addresses, trusted=enabled_by is None)
+        manifest = desk.repos.read_manifest(location)
+        config = effective(manifest, desk.profile.name, agent=wanted.key)
+        entry = _entry(desk, wanted, location, project, config)
         closure.entries[wanted.key] = entry.model_copy(update={"enabled_by": enabled_by})
         closure.edges[wanted.key] = tuple(Edge(each.key, not each.no_wait) for each in config.enable)
-        _enable_repos(ctx, config)
+        _enable_repos(desk, config)
         addresses = {name: source.url for name, source in config.repos.items()}
         pending += [(each, wanted.key, addresses) for each in config.enable]
     return closure
 
 
-def _enable_repos(ctx: LifecycleContext, config: EffectiveConfig) -> None:
+def _enable_repos(desk: Desk, config: EffectiveConfig) -> None:
     """Let the repositories that a manifest names count, as far as they are installed."""
-    installed, enabled = ctx.repos.installed(), ctx.repos.enabled()
+    installed, enabled = desk.repos.installed(), desk.repos.enabled()
     for name in config.repos:
         if name in installed and name not in enabled:
-            ctx.repos.enable(name)
+            desk.repos.enable(name)
 
 
 def _locate(
-    ctx: LifecycleContext, ref: AgentRef, addresses: Mapping[str, str], *, trusted: bool
+    desk: Desk, ref: AgentRef, addresses: Mapping[str, str], *, trusted: bool
 ) -> tuple[AgentLocation, Path]:
     """Where the agent lies, and its project path. ``trusted``: a person wrote the reference."""
     if ref.run_mode is RunMode.DEVEL:
-        location = _locate_devel(ctx, ref, trusted=trusted)
+        location = _locate_devel(desk, ref, trusted=trusted)
         return location, location.folder
     try:
-        location = ctx.repos.find_agent(ref)
+        location = desk.repos.find_agent(ref)
     except NotFoundError as error:
-        missing = [name for name in addresses if name not in ctx.repos.installed()]
+        missing = [name for name in addresses if name not in desk.repos.installed()]
         if not missing:
             raise
         raise _repos_missing(ref, {name: addresses[name] for name in missing}) from error
-    project = ctx.layout.root if ref.run_mode is RunMode.GLOBAL else ctx.layout.work_dir(ref.key)
+    project = desk.layout.root if ref.run_mode is RunMode.GLOBAL else desk.layout.work_dir(ref.key)
     return location, project
 
 
-def _locate_devel(ctx: LifecycleContext, ref: AgentRef, *, trusted: bool) -> AgentLocation:
+def _locate_devel(desk: Desk, ref: AgentRef, *, trusted: bool) -> AgentLocation:
     """In devel mode the agent's own source is its project: a repository's, or a folder's."""
     where = ref.devel_repo or ref.repo or ""
     if "/" not in where:
-        return ctx.repos.find_agent(AgentRef(agent=ref.agent, repo=where))
-    base = (ctx.layout.root / where).resolve() if trusted else safe_join(ctx.layout.root, where)
+        return desk.repos.find_agent(AgentRef(agent=ref.agent, repo=where))
+    base = (desk.layout.root / where).resolve() if trusted else safe_join(desk.layout.root, where)
     for folder in (base / ref.agent, base):
         if (folder / "manifest.json").is_file():
             return AgentLocation(ref.repo or "local", ref.agent, folder)
@@ -163,14 +198,14 @@ def _locate_devel(ctx: LifecycleContext, ref: AgentRef, *, trusted: bool) -> Age
 
 
 def _entry(
-    ctx: LifecycleContext, ref: AgentRef, location: AgentLocation, project: Path, config: EffectiveConfig
+    desk: Desk, ref: AgentRef, location: AgentLocation, project: Path, config: EffectiveConfig
 ) -> RegistryEntry:
     return RegistryEntry(
         agent_name=location.agent,
         repo_name=location.repo,
         alias=ref.alias,
         container_image=config.image,
-        container_name=ctx.layout.container_name(location.repo, ref.key, project),
+        container_name=desk.layout.container_name(location.repo, ref.key, project),
         project_path=str(project),
         run_mode=ref.run_mode,
         type=_type(location, config),
@@ -189,8 +224,8 @@ def _is_same(former: RegistryEntry, entry: RegistryEntry) -> bool:
     return all(getattr(former, name) == getattr(entry, name) for name in _SAME)
 
 
-async def _require_replaceable(ctx: LifecycleContext, former: RegistryEntry) -> None:
-    if await ctx.runtime.inspect(sandbox_name(ctx, former)) is not None:
+async def _require_replaceable(former: RegistryEntry, looked_for: HasSandbox) -> None:
+    if await looked_for(former):
         shown = f"{former.repo_name}/{former.agent_name}"
         raise UsageError(
             "ALREADY_ENABLED",
@@ -201,7 +236,7 @@ async def _require_replaceable(ctx: LifecycleContext, former: RegistryEntry) -> 
         )
 
 
-def _store(ctx: LifecycleContext, ordered: list[RegistryEntry], asked: str) -> list[RegistryEntry]:
+def _store(desk: Desk, ordered: list[RegistryEntry], asked: str) -> list[RegistryEntry]:
     def change(entries: dict[str, RegistryEntry]) -> list[RegistryEntry]:
         order = max((entry.order for entry in entries.values()), default=0)
         stored = []
@@ -218,7 +253,7 @@ def _store(ctx: LifecycleContext, ordered: list[RegistryEntry], asked: str) -> l
             stored.append(entries[entry.key])
         return stored
 
-    return ctx.registry.update(change)
+    return desk.registry.update(change)
 
 
 def _remove_points(ctx: LifecycleContext, entry: RegistryEntry) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.lifecycle.enabling import disable_agent as disable
-from ploinky.lifecycle.enabling import enable_agent as enable
+from ploinky.lifecycle.enabling import enable, has_sandbox
 from ploinky.lifecycle.waves import stop_agents
 from ploinky.manifest.values import AgentRef
 from ploinky.operations.endpoint import find_endpoint
@@ -16,13 +16,18 @@ from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
 from ploinky.repos.find import AgentLocation
 from ploinky.wire.events import Event, Notice, Result
+from ploinky.workspace.registry import RegistryEntry
 
 
 async def enable_agent(platform: Platform, ref: AgentRef) -> AsyncIterator[Event]:
     """Enable an agent and what its manifest enables; nothing is started."""
     before = set(platform.registry.read())
-    async with platform.open_lifecycle() as ctx:
-        entries = await enable(ctx, ref)
+
+    async def looked_for(entry: RegistryEntry) -> bool:
+        async with platform.open_lifecycle() as ctx:
+            return await has_sandbox(ctx, entry)
+
+    entries = await enable(platform, ref, looked_for)
     for entry in entries:
         if entry.key not in before:
             by = f", needed by {entry.enabled_by}" if entry.enabled_by else ""
