@@ -40,7 +40,8 @@ def test_a_command_in_a_subfolder_means_the_workspace_around_it(stage: Stage) ->
 def test_the_first_add_repo_makes_a_workspace(bare: Stage) -> None:
     done = bare.run("add", "repo", "crew", str(AGENTS))
     assert "Made a workspace" in done.err
-    assert "Added repository 'crew' with 9 agents." in done.err
+    count = len(list(AGENTS.glob("*/manifest.json")))
+    assert f"Added repository 'crew' with {count} agents." in done.err
 
 
 def test_a_relative_folder_counts_from_where_one_stands(bare: Stage) -> None:
