@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
+CLIENTS = SOURCES.parent / "agent" / "client"
 DIST = SOURCES.parent / "src" / "ploinky" / "channel" / "dist"
 ZIG_TARGETS = {"x86_64": "x86_64-linux-musl", "aarch64": "aarch64-linux-musl"}
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
@@ -38,6 +39,7 @@ WARNINGS = (
     ),
     *("-Wstrict-prototypes", "-Wmissing-prototypes"),
 )
+CALL_NAME = "ploinky-call"  # the launcher again: it looks at the name it is started by
 RELEASE = ("-O2", "-static", "-s", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
 COMPILE_TIMEOUT_S = 600
 
@@ -53,7 +55,7 @@ def sources() -> list[Path]:
 
 def source_hash() -> str:
     digest = hashlib.sha256(repr((WARNINGS, RELEASE)).encode())
-    for file in [*sources(), *sorted(SOURCES.glob("*.h"))]:
+    for file in [*sources(), *sorted(SOURCES.glob("*.h")), *sorted(CLIENTS.glob("*.*"))]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -86,7 +88,8 @@ def zig_compiler(arch: str) -> list[str] | None:
 def up_to_date(arch: str, *, zig: bool = False, dist: Path = DIST) -> bool:
     """Whether the binary was made from these sources (and, if ``zig``, by zig)."""
     stamp = dist / f"{arch}.stamp"
-    if not (dist / arch / "launcher").is_file() or not stamp.is_file():
+    made = (dist / arch / "launcher", dist / arch / CALL_NAME)
+    if not all(file.is_file() for file in (*made, stamp)):
         return False
     words = stamp.read_text(encoding="ascii").split()
     return words[:1] == [source_hash()] and (not zig or words[1:] == ["zig"])
@@ -106,7 +109,18 @@ def compile_launcher(compiler: Sequence[str], output: Path, flags: Sequence[str]
         if done.returncode != 0:
             raise BuildError(f"{' '.join(argv[:4])} ... failed:\n{done.stderr.strip()}")
         made.chmod(0o755)
+        shutil.copy2(made, made.with_name(CALL_NAME))
+        made.with_name(CALL_NAME).replace(output.with_name(CALL_NAME))
         made.replace(output)
+    copy_clients(output.parent / "client")
+
+
+def copy_clients(folder: Path) -> None:
+    """Put the clients that agents' programs may use beside the launcher."""
+    folder.mkdir(exist_ok=True)
+    for file in CLIENTS.iterdir():
+        if file.suffix in (".py", ".mjs"):
+            shutil.copyfile(file, folder / file.name)
 
 
 def build(arch: str, *, zig: bool = False, dist: Path = DIST) -> str:

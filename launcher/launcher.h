@@ -182,6 +182,9 @@ void launcher_stop(uint64_t grace_ms);
 void launcher_state_changed(void);
 void launcher_report(struct reply *r);
 int launcher_run(int signal_fd, int unix_fd, int tcp_fd);
+/* call.c */
+int call_run(int argc, char **argv);
+
 int pipe_run(const char *socket_path);
 int listen_unix(const char *path);
 int listen_tcp(const char *address);

@@ -2,6 +2,7 @@
  *
  *   launcher serve [--socket PATH] [--listen [ADDRESS:]PORT --token-file FILE]
  *   launcher pipe --socket PATH
+ *   ploinky-call AGENT.TOOL [JSON]   (the same program by another name)
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -139,6 +140,9 @@ static int serve(const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {NULL, NULL, NULL};
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    if (argc > 0 && strcmp(slash != NULL ? slash + 1 : argv[0], "ploinky-call") == 0)
+        return call_run(argc, argv);
     if (argc < 2 || !read_options(argc, argv, &options))
         return usage();
     if (strcmp(argv[1], "serve") == 0)

@@ -134,6 +134,7 @@ def test_a_wheel_holds_the_launchers_of_both_architectures(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         for arch in ELF_MACHINES:
-            info = wheel.getinfo(f"ploinky/channel/dist/{arch}/launcher")
-            assert info.external_attr >> 16 & 0o111, "the executable bit is lost"
-            assert wheel.read(info)[:4] == b"\x7fELF"
+            for name in ("launcher", "ploinky-call"):
+                info = wheel.getinfo(f"ploinky/channel/dist/{arch}/{name}")
+                assert info.external_attr >> 16 & 0o111, "the executable bit is lost"
+                assert wheel.read(info)[:4] == b"\x7fELF"

@@ -44,5 +44,11 @@ def test_an_agent_in_a_container_answers_and_reaches_the_router(stage: Stage) ->
     assert stage.run("call", "echo.mood").out == "cheerful\n"
     asked = 'wget -qO- "http://$ROUTER_HOST:$PLOINKY_ROUTER_PORT/healthz"'
     assert stage.run("exec", "echo", "--", "sh", "-c", asked).out
+    asker = stage.layout.repo("crew") / "asker"
+    asker.mkdir()
+    manifest = {"container": engines.image("podman"), "enable": ["echo"]}
+    (asker / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    stage.run("--runtime", "podman", "start", "asker")
+    assert stage.run("exec", "asker", "--", "/Agent/ploinky-call", "echo.mood").out == "cheerful\n"
     stage.run("shutdown")
     assert stage.run("status", "--json").json["agents"][0]["state"] in ("ENABLED", "STOPPED")
