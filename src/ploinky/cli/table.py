@@ -199,7 +199,7 @@ COMMANDS = (
             Entry("use", "Choose the model that serves, from the next turn on.", "models:use"),
             Entry(
                 "test",
-                "See whether a model works, by one tiny call of it; else say what is wrong.",
+                "See by one tiny call whether a model works.",
                 "models:test",
             ),
             Entry("pull", "Let Ollama fetch the model of an entry, or another by its NAME.", "models:pull"),

@@ -45,7 +45,7 @@ def use(invocation: Invocation, model: str, assistant: str | None) -> None:
 @click.argument("model", required=False)
 @_of
 def test(invocation: Invocation, model: str | None, assistant: str | None) -> None:
-    """See whether a model works, by one tiny call of it; else say what is wrong.
+    """See by one tiny call whether a model works.
 
     Without MODEL it is the assistant's own.
     """

@@ -41,7 +41,10 @@ def arguments_apart(args: list[str]) -> list[str]:
 @command("tools", "ploinky tools", "ploinky tools demo", "ploinky tools --json")
 @click.argument("agent", required=False, shell_complete=complete_agent)
 def tools(invocation: Invocation, agent: str | None) -> None:
-    """List the tools that agents offer; (async) marks those whose calls are tasks."""
+    """List the tools that agents offer.
+
+    (async) marks those whose calls are tasks.
+    """
     from ploinky.operations.call import list_tools
 
     layout = require_workspace(invocation.start_dir)
@@ -62,9 +65,9 @@ def tools(invocation: Invocation, agent: str | None) -> None:
 def call(
     invocation: Invocation, tool: str, pairs: tuple[str, ...], arguments: str | None, timeout: float
 ) -> None:
-    """Call a tool of an agent, and follow it to its end if it is a task.
+    """Call a tool of an agent.
 
-    Values are read as the tool's schema says. --json '{...}' means --arguments; --json alone prints the
+    One that is a task is followed to its end.     Values are read as the tool's schema says. --json '{...}' means --arguments; --json alone prints the
     answer as JSON. The exit code is 1 if the tool failed.
     """
     from ploinky.operations.call import call_tool
