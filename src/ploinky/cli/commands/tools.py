@@ -67,8 +67,8 @@ def call(
 ) -> None:
     """Call a tool of an agent.
 
-    One that is a task is followed to its end.     Values are read as the tool's schema says. --json '{...}' means --arguments; --json alone prints the
-    answer as JSON. The exit code is 1 if the tool failed.
+    One that is a task is followed to its end. Values are read as the tool's schema says. --json '{...}' means
+    --arguments; --json alone prints the answer as JSON. The exit code is 1 if the tool failed.
     """
     from ploinky.operations.call import call_tool
 
