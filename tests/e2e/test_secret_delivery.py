@@ -17,6 +17,7 @@ from tests.cli.stage import Stage
 VALUE = "correct-horse-4711-battery-staple"
 
 CHECK = "#!/bin/sh\necho ${#SHOP_PASSPHRASE} $COLOUR\n"
+LEAK = '#!/bin/sh\necho "cannot log in as shop:$SHOP_PASSPHRASE" >&2\nexit 1\n'
 MANIFEST = {
     "secrets": ["SHOP_PASSPHRASE"],
     "env": {"ALSO_TOKEN": "$SHOP_PASSPHRASE", "COLOUR": "blue"},
@@ -76,9 +77,12 @@ def watched(workspace: Stage, runtime: str, tmp_path_factory: pytest.TempPathFac
         json.dumps({"container": image, **MANIFEST}), encoding="utf-8"
     )
     tool = {"name": "check", "description": "Tell", "command": "check.sh"}
-    (folder / "code" / "mcp-config.json").write_text(json.dumps({"tools": [tool]}), encoding="utf-8")
+    tools = [tool, tool | {"name": "leak", "command": "leak.sh"}]
+    (folder / "code" / "mcp-config.json").write_text(json.dumps({"tools": tools}), encoding="utf-8")
     (folder / "code" / "check.sh").write_text(CHECK, encoding="utf-8")
     (folder / "code" / "check.sh").chmod(0o755)
+    (folder / "code" / "leak.sh").write_text(LEAK, encoding="utf-8")
+    (folder / "code" / "leak.sh").chmod(0o755)
     workspace.run("add", "repo", "crew", str(repo))
     workspace.run("var", "SHOP_PASSPHRASE", stdin=VALUE)
     workspace.run("secrets", "encrypt")
@@ -119,6 +123,13 @@ def test_what_a_hook_printed_is_kept_and_shown_without_it(watched: tuple[Stage, 
     stage, _ = watched
     assert "[redacted]" in (stage.layout.logs / "shop.start.log").read_text(encoding="utf-8")
     assert VALUE not in stage.run("logs", "shop").out
+
+
+def test_what_a_failing_tool_says_is_passed_on_without_it(watched: tuple[Stage, Watch]) -> None:
+    stage, _ = watched
+    said = stage.run("call", "shop.leak", code=1)
+    assert "cannot log in as shop:[redacted]" in said.err
+    assert VALUE not in said.out + said.err
 
 
 def test_the_first_process_and_the_engines_record_do_not_have_it(

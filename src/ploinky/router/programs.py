@@ -145,25 +145,25 @@ class ProgramAgent:
         return True
 
     def _as_task_agent(self) -> TaskAgent:
-        async def redactor() -> Redactor:
-            return await self.route.redactor()
-
         return TaskAgent(
             key=self.route.key,
             host=lambda: self._host,
             is_ready=lambda: self.route.ready and self._stamp is not None,
-            redactor=redactor,
+            redactor=self._redactor,
             on_updated=self.subscriptions.publish,
         )
 
     def _take(self, config: ToolConfig) -> None:
         route = self.route
-        place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path)
+        place = ToolPlace(route.key, self._environment, route.code_path, route.workspace_path, self._redactor)
         self._host = ToolHost(place, self._link.channel, config)
         if self._end_program is not None:
             self._host.allow_express(self._end_program, self.subscriptions.publish)
         self.answers = ProgramAnswers(self._host)
         self._offer = offer_of(config, has_tasks=self.backroom is not None and self.backroom.desk is not None)
+
+    async def _redactor(self) -> Redactor:
+        return await self.route.redactor()
 
     async def _environment(self) -> dict[str, str]:
         return dict(await self.route.environment())

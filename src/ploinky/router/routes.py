@@ -15,6 +15,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.redaction import Redactor
 from ploinky.mcp.upstream import Upstream
 from ploinky.router.servers.source import ServerSource
+from ploinky.toolhost.place import no_secrets
 from ploinky.toolhost.sources import ConfigSource
 
 Environment = Callable[[], Awaitable[Mapping[str, str]]]
@@ -22,10 +23,6 @@ Environment = Callable[[], Awaitable[Mapping[str, str]]]
 
 async def no_environment() -> Mapping[str, str]:
     return {}
-
-
-async def no_secrets() -> Redactor:
-    return Redactor()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,23 @@ import orjson
 
 from ploinky.base.errors import DeadlineError, NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
+from ploinky.base.redaction import Redactor
 from ploinky.channel.program import Program
 from ploinky.toolhost.express import ExpressLane
 from ploinky.toolhost.listener import DEAF, Listener
 from ploinky.toolhost.place import ToolPlace
 from ploinky.toolhost.prompts import Prompt, prompt_of, static_prompt
-from ploinky.toolhost.results import Ended, ToolResult, failure, failure_of, text_of, tool_result
+from ploinky.toolhost.results import (
+    Ended,
+    ProgramError,
+    ToolResult,
+    failure,
+    failure_of,
+    masked,
+    masked_error,
+    text_of,
+    tool_result,
+)
 from ploinky.toolhost.runs import NOT_STARTED, GetChannel, Run, Runner, start_kept
 from ploinky.toolhost.schemas import ArgumentCheck, fault_text
 from ploinky.toolhost.specs import (
@@ -91,6 +102,7 @@ class ToolHost:
         }
         self._pools = _pools(config.tools)
         self._lanes: dict[str, ExpressLane] = {}
+        self._mask = Redactor()  # of the environment that kept programs were found to have
         self._programs = anyio.CapacityLimiter(MAX_PROGRAMS)
         self._tasks = anyio.CapacityLimiter(config.max_parallel_tasks)
 
@@ -156,8 +168,13 @@ class ToolHost:
                 return failure(f"Tool {tool.name!r} cannot be started: {error.message}")
             raise
         if tool.name in self._lanes:
+            self._mask = await self._place.redactor()
             self._lanes[tool.name].open(began)
-        return tool_result(tool, self._outputs.get(tool.name), ended)
+        try:
+            result = tool_result(tool, self._outputs.get(tool.name), ended)
+        except ProgramError as error:
+            raise masked_error(error, await self._place.redactor()) from None
+        return masked(result, await self._place.redactor()) if result.is_error else result
 
     def express(self, name: str, arguments: JsonObject, meta: CallMeta) -> Express | None:
         """A call of a kept program without a task of its own, if it can be had now; see ``express``."""
@@ -167,7 +184,13 @@ class ToolHost:
         if self._inputs[name].faults(arguments):
             return None
         line = self._line({"tool": name, "input": arguments}, meta)
-        return Express(lane, line, lambda ended: tool_result(tool, self._outputs.get(name), ended))
+        return Express(lane, line, lambda ended: self._express_result(tool, ended))
+
+    def _express_result(self, tool: ToolSpec, ended: Ended) -> ToolResult:
+        try:
+            return masked(tool_result(tool, self._outputs.get(tool.name), ended), self._mask)
+        except ProgramError as error:
+            raise masked_error(error, self._mask) from None
 
     def allow_express(self, end: Callable[[Program], None], on_updated: Callable[[str], None]) -> None:
         """Let calls of kept programs go without tasks; ``end`` ends a process without waiting for it."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from ploinky.base.redaction import Redactor
 from ploinky.channel.model import SpawnRequest
 from ploinky.toolhost.specs import ProgramSpec
 
@@ -17,14 +18,21 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
 
 
+async def no_secrets() -> Redactor:
+    """For places without any."""
+    return Redactor()
+
+
 @dataclass(frozen=True)
 class ToolPlace:
-    """The agent that tools run in: its key, its paths inside, and how to get its environment."""
+    """The agent that tools run in: its key, its paths inside, how to get its environment, and what masks the
+    secrets of that in a failing program's words."""
 
     agent: str
     environment: Callable[[], Awaitable[Mapping[str, str]]]
     code_path: str = "/code"
     workspace_path: str = "/code"
+    redactor: Callable[[], Awaitable[Redactor]] = no_secrets
 
 
 def spawn_request(spec: ProgramSpec, place: ToolPlace, environment: Mapping[str, str]) -> SpawnRequest:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
+from ploinky.base.redaction import Redactor
 from ploinky.channel.model import Exit
 from ploinky.toolhost.schemas import ArgumentCheck, fault_text
 from ploinky.toolhost.specs import ToolSpec
@@ -87,6 +88,16 @@ def tool_result(tool: ToolSpec, output_check: ArgumentCheck | None, ended: Ended
     if faults:
         return failure(f"Tool {tool.name!r} broke its outputSchema: {fault_text(faults)}")
     return result
+
+
+def masked(result: ToolResult, redactor: Redactor) -> ToolResult:
+    """An error without secrets: what a program says when it fails goes to whoever called it. Answers stay."""
+    return replace(result, text=redactor.scrub(result.text)) if result.is_error else result
+
+
+def masked_error(error: ProgramError, redactor: Redactor) -> ProgramError:
+    """Like ``masked``, for a JSON-RPC error of the program's own."""
+    return ProgramError(error.rpc_code, redactor.scrub(error.message))
 
 
 def failure(message: str) -> ToolResult:
