@@ -73,6 +73,7 @@ def test_usual_names_stay_readable() -> None:
     assert wire_name("plain-name_1") == "plain-name_1"
     both = WireNames(["a.b", "a__b"])
     assert both.wire("a__b") == "a__b"
+    assert both.ours("a__b") == "a__b"
     assert both.ours(both.wire("a.b")) == "a.b"
     assert both.ours("never_offered") == "never_offered"
 
