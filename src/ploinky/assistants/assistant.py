@@ -108,6 +108,7 @@ class Assistant:
         self.folders = FolderIndex(self.reach, self.database, lambda: self.settings.workspaces)
         self.traces = Traces(self.database, services.scrubber.scrub)
         self.model = AssistantModel(models, config.model_id)
+        self._former: list[AssistantModel] = []
         self._toolbox: Toolbox | None = None
         self._autonomy: tuple[Cron, Heartbeat] | None = None
         self._lanes: Lanes | None = None
@@ -147,10 +148,17 @@ class Assistant:
 
     async def reconfigure(self, config: AssistantConfig, models: Models) -> None:
         """Take up a changed configuration of the same root."""
-        before, self.model = self.model, AssistantModel(models, config.model_id)
+        self._former.append(self.model)
+        self.model = AssistantModel(models, config.model_id)
         self.config = config
         if not self.active_runs():
-            await before.aclose()
+            await self._close_former()
+
+    async def _close_former(self) -> None:
+        """End the connections of models that turns under way may have needed."""
+        former, self._former = self._former, []
+        for model in former:
+            await model.aclose()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled. Runs that an earlier process left are ended or taken up first."""
@@ -176,6 +184,7 @@ class Assistant:
         finally:
             self.journal.close()
             with anyio.CancelScope(shield=True):
+                await self._close_former()
                 await self.model.aclose()
             self.database.close()
 
