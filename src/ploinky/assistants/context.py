@@ -15,11 +15,12 @@ from typing import TypeAlias
 from ploinky.assistants.messages import Role, ThreadMessage
 from ploinky.assistants.settings import ContextShares
 from ploinky.assistants.tokens import count_message, count_text, count_tool, cut_text
-from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_text
 from ploinky.providers.protocol import (
     AssistantMessage,
     Message,
     SystemMessage,
+    Thinking,
     Tool,
     ToolCall,
     ToolMessage,
@@ -247,11 +248,21 @@ def _spoken(unit: _Unit) -> list[Message]:
             calls = calls_of(message)
             missing = [call for call in calls if call.id not in answered]
             if message.content or calls:
-                messages.append(AssistantMessage(message.content, calls))
+                messages.append(AssistantMessage(message.content, calls, _thinking(message)))
         else:
             messages.append(_result(message))
     messages += [ToolMessage(call.id, call.name, "There is no result.", is_error=True) for call in missing]
     return messages
+
+
+def _thinking(message: ThreadMessage) -> tuple[Thinking, ...]:
+    found = message.data.get("thinking")
+    pairs = (
+        [(find_text(each, "text"), find_text(each, "signature")) for each in found]
+        if isinstance(found, list)
+        else []
+    )
+    return tuple(Thinking(text or "", signature) for text, signature in pairs if signature)
 
 
 def _result(message: ThreadMessage) -> ToolMessage:

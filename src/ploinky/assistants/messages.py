@@ -20,12 +20,17 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
+PRIVATE = frozenset({"thinking"})
+"""Names in ``data`` that clients are not shown."""
+
+
 @dataclass(frozen=True)
 class ThreadMessage:
     """A message that was kept; ``position`` orders all messages of one store and never changes.
 
     ``data`` may hold ``toolCalls`` (a list of id, name, arguments), ``toolCallId``, ``name``, ``isError``,
-    ``tainted`` (it came from outside), ``status`` (``interrupted``), ``source`` (``heartbeat``, ``cron``).
+    ``thinking`` (a provider's own, signed), ``tainted`` (it came from outside), ``status`` (``interrupted``),
+    ``source`` (``heartbeat``, ``cron``).
     """
 
     id: str
@@ -41,7 +46,7 @@ class ThreadMessage:
         shown: JsonObject = {"id": self.id, "role": self.role.value, "content": self.content, "at": self.at}
         if self.run_id is not None:
             shown["runId"] = self.run_id
-        return {**shown, **self.data}
+        return {**shown, **{name: each for name, each in self.data.items() if name not in PRIVATE}}
 
     @property
     def data_text(self) -> str | None:

@@ -17,6 +17,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject
 from ploinky.providers.folding import TurnFold
 from ploinky.providers.protocol import (
+    FallingBack,
     PermissionRequest,
     ProviderTool,
     Retrying,
@@ -135,6 +136,9 @@ async def _tell(state: TurnState, event: TurnEvent) -> None:
         case Retrying(attempt, pause_s, code):
             data: JsonObject = {"code": code, "attempt": attempt, "pauseS": pause_s}
             await state.tell(EventKind.NOTICE, {"message": "The model is asked again.", **data})
+        case FallingBack(failed, code, then):
+            message = f"The model {failed} did not answer; {then} is asked."
+            await state.tell(EventKind.NOTICE, {"message": message, "code": code})
         case ProviderTool(call_id, title, status, detail):
             kind = EventKind.TOOL_CALL if status == "started" else EventKind.TOOL_RESULT
             scrub = state.parts.scrub

@@ -9,7 +9,7 @@ from ploinky.assistants.runs import interrupted_result
 from ploinky.assistants.turn.state import TurnState
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.providers.folding import TurnFold
-from ploinky.providers.protocol import ToolCall
+from ploinky.providers.protocol import AssistantMessage, ToolCall
 
 
 async def keep(state: TurnState, fold: TurnFold) -> None:
@@ -19,6 +19,7 @@ async def keep(state: TurnState, fold: TurnFold) -> None:
     data: JsonObject = {}
     if message.tool_calls:
         data["toolCalls"] = [_call(call, state) for call in message.tool_calls]
+        data |= _thinking(message, state)
     new = NewMessage(Role.ASSISTANT, message.text, state.partial[0], state.run.id, data)
     if message.text or message.tool_calls:
         state.thread += await state.parts.threads.append(state.session, [new])
@@ -42,6 +43,15 @@ async def keep_partial(state: TurnState, status: str) -> None:
     state.partial = None
     missing = [interrupted_result(state.run.id, call.id, call.name) for call in state.open_calls()]
     state.thread += await state.parts.threads.append(state.session, missing)
+
+
+def _thinking(message: AssistantMessage, state: TurnState) -> JsonObject:
+    """Signed thinking: its provider wants it back with the calls, unchanged or not at all."""
+    signed = [each for each in message.thinking if each.signature is not None]
+    if not signed or any(state.parts.scrub(each.text) != each.text for each in signed):
+        return {}
+    kept: list[JsonValue] = [{"text": each.text, "signature": each.signature} for each in signed]
+    return {"thinking": kept}
 
 
 def _call(call: ToolCall, state: TurnState) -> JsonValue:
