@@ -189,8 +189,9 @@ def test_destroy_leaves_nothing_but_the_data_of_agents(stage: Stage) -> None:
     stage.run("start", "echo")
     (stage.root / "agents" / "echo" / "note").write_text("mine", encoding="utf-8")
     stage.run("destroy", code=4)
-    stage.run("destroy", "--yes")
-    assert [path.name for path in stage.root.iterdir()] == ["agents"]
+    kept = stage.run("destroy", "--yes", "--json").lines[-1]["value"]["kept"]
+    assert kept == ["agents", "assistants/default"]
+    assert sorted(path.name for path in stage.root.iterdir()) == ["agents", "assistants"]
     assert not (stage.runtime / "ploinky" / stage.layout.id).exists()
     assert stage.leftovers() == []
 

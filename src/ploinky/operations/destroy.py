@@ -2,7 +2,8 @@
 
 Removed: the gateway, every sandbox, container and network, the folder of sockets, the links in ``code/`` and
 ``skills/`` and the whole of ``.ploinky`` (repositories, secrets, settings, logs). Kept without ``purge``:
-``agents/`` and ``shared/``, and repositories in ``.ploinky/repos`` with work that exists nowhere else.
+``agents/``, ``shared/``, the default assistant's root, and repositories in ``.ploinky/repos`` with work that
+exists nowhere else. Roots of assistants that the configuration names are folders of a person's own, and stay.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from ploinky.assistants.roots import DEFAULT_ROOT
 from ploinky.base.jsontypes import JsonValue
 from ploinky.operations.platform import Platform
 from ploinky.operations.shutdown import shutdown
@@ -47,12 +49,16 @@ async def _unsaved(platform: Platform) -> list[str]:
 
 
 def _kept(layout: Layout, unsaved: list[str]) -> list[Path]:
-    return [layout.agents, layout.shared, *(layout.repo(name) for name in unsaved)]
+    return [*_data(layout), *(layout.repo(name) for name in unsaved)]
+
+
+def _data(layout: Layout) -> list[Path]:
+    return [layout.agents, layout.shared, layout.root / DEFAULT_ROOT]
 
 
 def _doomed(layout: Layout, unsaved: list[str], *, purge: bool) -> list[Path]:
     """What is removed, whole; around a repository that is kept, everything beside it."""
-    own = [layout.agents, layout.shared] if purge else []
+    own = _data(layout) if purge else []
     if not unsaved:
         return [layout.control, *own]
     kept = {layout.repo(name) for name in unsaved} | {layout.repos}
@@ -70,7 +76,8 @@ def _remove_all(layout: Layout, sockets: Path, doomed: list[Path]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    for folder in (layout.code, layout.skills, layout.agents, layout.shared):
+    data = _data(layout)
+    for folder in (layout.code, layout.skills, *data, data[-1].parent):
         with contextlib.suppress(OSError):
             folder.rmdir()  # only if nothing is in it
 
