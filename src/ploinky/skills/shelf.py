@@ -78,12 +78,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class ShelfSettings:
-    """What a shelf stands on. ``registries`` are the hosts of package managers by kind."""
+    """What a shelf stands on. ``registries`` are the hosts of package managers by kind; ``install_env`` and
+    ``install_shown`` are what installs need to reach them (variables, a bundle of certificates by its place).
+    """
 
     sandbox: Sandbox
     policy: OutboundPolicy = field(default_factory=OutboundPolicy)
     registries: Registries = field(default_factory=dict)
     bounds: Bounds = field(default_factory=Bounds)
+    install_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    install_shown: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Shelf:
@@ -260,7 +264,10 @@ class Shelf:
             )
 
     async def _run_step(self, folder: Path, step: Step) -> None:
-        plan = RunPlan(step.argv, folder, step.hosts, bounds=self._settings.bounds)
+        settings = self._settings
+        plan = RunPlan(
+            step.argv, folder, step.hosts, settings.install_env, settings.install_shown, bounds=settings.bounds
+        )
         ran = await self._settings.sandbox.run(plan)
         if not ran.succeeded:
             said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()[-600:]

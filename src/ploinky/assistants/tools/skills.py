@@ -1,0 +1,108 @@
+"""``skill_load``, ``skill_read``, ``skill_run``, ``exec``: skills as an assistant uses them.
+
+A skill's words and what its programs print are words of strangers. ``exec`` runs a command in the same
+sandbox, in the assistant's own workspace folder, without network and without any key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio.to_thread
+
+from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema, text_field
+from ploinky.base.jsontypes import JsonObject
+from ploinky.skills.sandbox import Bounds, Ending, Ran, RunPlan, Sandbox
+from ploinky.skills.shelf import Shelf
+
+_MOST_SHOWN = 40_000
+_EXEC_BOUNDS = Bounds(timeout_s=120.0)
+
+FindShelf = Callable[[str], Shelf]
+FindFolder = Callable[[str], Path]
+
+
+class SkillTools:
+    """The skills of assistants, by their ids (``services.SkillShelf``)."""
+
+    def __init__(self, find_shelf: FindShelf, find_folder: FindFolder, sandbox: Sandbox) -> None:
+        """``find_folder`` gives the folder that an assistant's ``exec`` works in."""
+        self._find_shelf = find_shelf
+        self._find_folder = find_folder
+        self._sandbox = sandbox
+
+    def catalogue(self, assistant: str) -> Sequence[tuple[str, str]]:
+        return self._find_shelf(assistant).catalogue()
+
+    def tools(self, assistant: str) -> Sequence[BuiltinTool]:
+        async def skill_load(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
+            shelf, name = self._find_shelf(assistant), str(arguments["skill"])
+            return ToolOutcome(await anyio.to_thread.run_sync(shelf.load, name))
+
+        async def skill_read(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
+            shelf, name, path = self._find_shelf(assistant), str(arguments["skill"]), str(arguments["path"])
+            return ToolOutcome(await anyio.to_thread.run_sync(shelf.read, name, path))
+
+        async def skill_run(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
+            words = arguments["argv"]
+            assert isinstance(words, list)
+            argv = [str(each) for each in words]
+            stdin = str(arguments.get("stdin", "")).encode()
+            return _outcome(await self._find_shelf(assistant).run(str(arguments["skill"]), argv, stdin=stdin))
+
+        async def execute(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
+            folder = self._find_folder(assistant)
+            argv = ("bash", "--norc", "-c", str(arguments["command"]))
+            plan = RunPlan(argv, folder, seen_at="/workspace", cwd="/workspace", bounds=_EXEC_BOUNDS)
+            return _outcome(await self._sandbox.run(plan))
+
+        handlers = (skill_load, skill_read, skill_run, execute)
+        return tuple(BuiltinTool(spec, handler) for spec, handler in zip(_SPECS, handlers, strict=True))
+
+
+_SKILL = text_field("The name of a skill from the catalogue.", maxLength=64)
+_WORDS: JsonObject = {
+    "type": "array",
+    "items": {"type": "string", "maxLength": 8192},
+    "minItems": 1,
+    "maxItems": 100,
+    "description": "The program and its arguments, as in ['python3', 'scripts/tide.py', 'harbour'].",
+}
+_SPECS = (
+    ToolSpec("skill_load", "Read a skill's instructions.", schema(["skill"], skill=_SKILL), outside=True),
+    ToolSpec(
+        "skill_read",
+        "Read a file of a skill.",
+        schema(["skill", "path"], skill=_SKILL, path=text_field("A path in the skill.", maxLength=512)),
+        outside=True,
+    ),
+    ToolSpec(
+        "skill_run",
+        "Run a program of a skill in its sandbox; it gets the skill's own keys.",
+        schema(["skill", "argv"], skill=_SKILL, argv=_WORDS, stdin=text_field("Its input.", maxLength=65536)),
+        risk=Risk.MEDIUM,
+        outside=True,
+        wary=True,
+    ),
+    ToolSpec(
+        "exec",
+        "Run a shell command in a sandbox: your workspace folder at /workspace, no network.",
+        schema(["command"], command=text_field("The command.", maxLength=16384)),
+        risk=Risk.HIGH,
+        wary=True,
+    ),
+)
+
+
+def _outcome(ran: Ran) -> ToolOutcome:
+    lines = [ran.stdout.decode("utf-8", "replace")[:_MOST_SHOWN]]
+    if ran.stderr:
+        lines.append("stderr:\n" + ran.stderr.decode("utf-8", "replace")[-_MOST_SHOWN:])
+    if ran.ending is not Ending.EXIT:
+        lines.append(f"It was ended: too much {ran.ending}.")
+    elif ran.returncode:
+        lines.append(f"It ended with {ran.returncode}.")
+    if ran.refused:
+        lines.append(f"It asked in vain for: {', '.join(ran.refused)}.")
+    return ToolOutcome("\n".join(lines), is_error=not ran.succeeded)
