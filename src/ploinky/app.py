@@ -135,14 +135,19 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
     """The assistants of the workspace, over the tools of ``agents``; nothing is opened before it runs."""
     from ploinky.assistants.household import Household
     from ploinky.assistants.scrubbing import Scrubber
-    from ploinky.assistants.services import AssistantServices, NoSkills
+    from ploinky.assistants.services import AssistantServices
+    from ploinky.assistants.tools.skills import SkillTools
     from ploinky.assistants.tools.web import PUBLIC
     from ploinky.operations.models import open_models
+    from ploinky.operations.skills import open_shelf, workspace_folder
     from ploinky.providers.registry import ProviderRegistry
+    from ploinky.skills.sandbox import Sandbox
 
     make_models = functools.partial(open_models, platform, registry=ProviderRegistry.installed())
     scrubber = Scrubber(functools.partial(_known_secrets, platform))
-    services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, NoSkills())
+    find_shelf = functools.partial(open_shelf, platform)
+    skills = SkillTools(find_shelf, functools.partial(workspace_folder, platform), Sandbox(platform.environ))
+    services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, skills)
     return Household(services)
 
 

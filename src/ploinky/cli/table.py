@@ -186,6 +186,46 @@ COMMANDS = (
         ),
     ),
     Entry(
+        "skill",
+        "Judge, install and keep the skills of assistants.",
+        section=ASSISTANTS,
+        bare="list",
+        children=(
+            Entry(
+                "analyze",
+                "Judge a skill and show what its install would run; nothing runs.",
+                "skills:analyze",
+            ),
+            Entry(
+                "install",
+                "Judge a skill, ask where it must be, and install it in a sandbox.",
+                "skills:install",
+            ),
+            Entry("update", "Fetch a skill again, show what changed, and install it anew.", "skills:update"),
+            Entry("uninstall", "Remove a skill and all that its install made.", "skills:uninstall"),
+            Entry("list", "List the installed skills of an assistant.", "skills:list_"),
+            Entry("run", "Run a program of a skill in its sandbox, with its keys.", "skills:run"),
+            Entry("validate", "Check a skill strictly against the open format.", "skills:validate"),
+            Entry(
+                "credentials",
+                "The keys that a skill wants.",
+                children=(
+                    Entry(
+                        "list",
+                        "Show which keys a skill wants and which are there; never a value.",
+                        "skills:credentials_list",
+                    ),
+                    Entry(
+                        "set",
+                        "Keep a key for a skill; it is read from stdin, or asked for without showing it.",
+                        "skills:credentials_set",
+                    ),
+                    Entry("delete", "Forget a key of a skill.", "skills:credentials_delete"),
+                ),
+            ),
+        ),
+    ),
+    Entry(
         "model",
         "Which model serves, whether it works, and its keys.",
         section=ASSISTANTS,

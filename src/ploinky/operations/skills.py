@@ -48,6 +48,13 @@ def open_shelf(platform: Platform, assistant: str | None, settings: ShelfSetting
     return Shelf(each.root.path, each.id, chosen, platform.secrets.credentials)
 
 
+def workspace_folder(platform: Platform, assistant: str) -> Path:
+    """The folder that an assistant's commands work in."""
+    folder = open_shelf(platform, assistant).root / "workspace"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 async def install_settings(platform: Platform) -> ShelfSettings:
     """What installs stand on: the registries' hosts, and this machine's way to them."""
     access = registry_access(platform.environ)
@@ -57,9 +64,7 @@ async def install_settings(platform: Platform) -> ShelfSettings:
         shown = {_CERTIFICATES: access.bundle.resolve()}
         ways |= dict.fromkeys(_BUNDLE_READERS, _CERTIFICATES)
     hosts = await registry_hosts(platform.environ)
-    return ShelfSettings(
-        Sandbox(platform.environ), registries=hosts, install_env=ways, install_shown=shown
-    )
+    return ShelfSettings(Sandbox(platform.environ), registries=hosts, install_env=ways, install_shown=shown)
 
 
 async def analyze_skill(
@@ -97,7 +102,9 @@ async def update_skill(
 
 async def _install(shelf: Shelf, proposal: Proposal, approve: Approve) -> AsyncIterator[Event]:
     approved_by = None
-    if proposal.verdict is not Verdict.DENY and (proposal.verdict is Verdict.NEEDS_APPROVAL or proposal.difference):
+    if proposal.verdict is not Verdict.DENY and (
+        proposal.verdict is Verdict.NEEDS_APPROVAL or proposal.difference
+    ):
         if not await anyio.to_thread.run_sync(approve, proposal):
             raise NeedsApprovalError(
                 "SKILL_NEEDS_APPROVAL",
@@ -148,7 +155,7 @@ async def validate_skill(platform: Platform | None, path: Path) -> AsyncIterator
     found = conformance(file.read_bytes(), folder=file.resolve().parent.name)
     for each in found:
         level = "info" if each.severity == "note" else "warning"
-        yield Notice(level=level, message=f"{file}:{each.line}: {each.message} ({each.code})")  # type: ignore[arg-type]
+        yield Notice(level=level, message=f"{file}:{each.line}: {each.message} ({each.code})")
     faults = [each for each in found if each.code.startswith("STRICT_")]
     if faults:
         raise PloinkyError("SKILL_NOT_CONFORMING", f"{file} has {len(faults)} faults.")
@@ -156,10 +163,15 @@ async def validate_skill(platform: Platform | None, path: Path) -> AsyncIterator
 
 
 async def credentials(
-    platform: Platform, skill: str, *, assistant: str | None, name: str | None = None, value: str | None = None,
+    platform: Platform,
+    skill: str,
+    *,
+    assistant: str | None,
+    name: str | None = None,
+    value: str | None = None,
     delete: bool = False,
-) -> AsyncIterator[Event]:  # fmt: skip
-    """The keys of a skill: which are declared and present; with a value, one is set; values are never shown."""
+) -> AsyncIterator[Event]:
+    """The keys of a skill: which are declared and present. With a value, one is set; none is ever shown."""
     shelf = open_shelf(platform, assistant)
     record = shelf.require(skill)
     scope = ("assistant", shelf.owner, "skill", record.id)
@@ -186,7 +198,9 @@ async def run_skill(
     ran = await open_shelf(platform, assistant).run(skill, argv)
     if not ran.succeeded:
         said = ran.stderr.decode("utf-8", "replace").strip()[-600:]
-        raise PloinkyError("SKILL_RUN_FAILED", f"It ended with {ran.returncode} ({ran.ending}).", hint=said or None)
+        raise PloinkyError(
+            "SKILL_RUN_FAILED", f"It ended with {ran.returncode} ({ran.ending}).", hint=said or None
+        )
     yield Result(value=ran.stdout.decode("utf-8", "replace"))
 
 
@@ -204,7 +218,7 @@ def shown_proposal(proposal: Proposal) -> JsonObject:
         for each in proposal.analysis.findings
     ]
     steps: list[JsonValue] = [
-        {"label": each.label, "argv": list(each.argv), "hosts": sorted(each.hosts), "byHand": each.by_hand}
+        {"label": each.label, "argv": [*each.argv], "hosts": [*sorted(each.hosts)], "byHand": each.by_hand}
         for each in proposal.steps
     ]
     diagnostics: list[JsonValue] = [{**asdict(each)} for each in proposal.analysis.diagnostics]
@@ -216,7 +230,7 @@ def shown_proposal(proposal: Proposal) -> JsonObject:
         "digest": proposal.digest,
         "findings": findings,
         "steps": steps,
-        "credentials": list(proposal.skill.credentials),
+        "credentials": [*proposal.skill.credentials],
         "difference": proposal.difference,
         "diagnostics": diagnostics,
     }

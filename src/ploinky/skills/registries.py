@@ -21,7 +21,9 @@ _VARIABLES = {
     "npm": ("npm_config_registry", "NPM_CONFIG_REGISTRY"),
     "go": ("GOPROXY",),
 }
-_PIP_DEFAULT = "from pip._internal.models.index import PyPI as p; print(p.url, 'https://' + p.file_storage_domain)"
+_PIP_DEFAULT = (
+    "from pip._internal.models.index import PyPI as p; print(p.url, 'https://' + p.file_storage_domain)"
+)
 _QUESTIONS = {
     "npm": ("npm", "config", "get", "registry"),
     "pip": (sys.executable, "-c", _PIP_DEFAULT),

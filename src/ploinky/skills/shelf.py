@@ -94,8 +94,9 @@ class Shelf:
     """The skills below one assistant's root. ``owner`` is its id, by which its credentials are kept."""
 
     def __init__(self, root: Path, owner: str, settings: ShelfSettings, credentials: Credentials) -> None:
+        self.root = root
         self._folder = root / "skills"
-        self._owner = owner
+        self.owner = owner
         self._settings = settings
         self._credentials = credentials
 
@@ -232,7 +233,7 @@ class Shelf:
 
     def granted(self, record: SkillRecord) -> Mapping[str, str]:
         """The credentials that a skill declared and a person set."""
-        scope = ("assistant", self._owner, "skill", record.id)
+        scope = ("assistant", self.owner, "skill", record.id)
         values = {name: self._credentials.get(scope, name) for name in record.credentials}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -266,7 +267,12 @@ class Shelf:
     async def _run_step(self, folder: Path, step: Step) -> None:
         settings = self._settings
         plan = RunPlan(
-            step.argv, folder, step.hosts, settings.install_env, settings.install_shown, bounds=settings.bounds
+            step.argv,
+            folder,
+            step.hosts,
+            settings.install_env,
+            settings.install_shown,
+            bounds=settings.bounds,
         )
         ran = await self._settings.sandbox.run(plan)
         if not ran.succeeded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ from ploinky.cli.run import perform, perform_without_workspace
 if TYPE_CHECKING:
     from ploinky.skills.shelf import Proposal
 
-_ASSISTANT = click.option("--assistant", metavar="ID", help="Whose skills; the default assistant's if not given.")
+_ASSISTANT = click.option(
+    "--assistant", metavar="ID", help="Whose skills; the default assistant's if not given."
+)
 
 
 @command("analyze", "ploinky skill analyze ./tide", "ploinky skill analyze https://example.com/tide/SKILL.md")
@@ -122,7 +125,9 @@ def credentials_list(invocation: Invocation, skill: str, assistant: str | None) 
     _credentials(invocation, skill, assistant)
 
 
-@command("set", "ploinky skill credentials set tide TIDE_KEY < key.txt", "ploinky skill credentials set tide KEY")
+@command(
+    "set", "ploinky skill credentials set tide TIDE_KEY < key.txt", "ploinky skill credentials set tide KEY"
+)
 @click.argument("skill")
 @click.argument("name")
 @_ASSISTANT
@@ -160,7 +165,7 @@ def _credentials(
     perform(invocation, operation, show=_show_credentials)
 
 
-def _approval(invocation: Invocation, digest: str | None) -> object:
+def _approval(invocation: Invocation, digest: str | None) -> Callable[[Proposal], bool]:
     """Whether a person approves: by the digest that was shown before, or by looking at it now."""
 
     def approve(proposal: Proposal) -> bool:
@@ -186,7 +191,9 @@ def _show_proposal(console: Console, value: JsonValue) -> None:
     console.line(f"from {value['source']}")
     console.line(f"verdict: {value['verdict']}")
     for each in _objects(value, "findings"):
-        console.line(f"  {each['verdict']:<14} {each['rule']:<18} {each['file']}:{each['line']}  {each['reason']}")
+        console.line(
+            f"  {each['verdict']:<14} {each['rule']:<18} {each['file']}:{each['line']}  {each['reason']}"
+        )
         console.line(f"  {'':<14} {each['text']}")
     for number, each in enumerate(_objects(value, "steps"), start=1):
         hosts = each["hosts"]
@@ -210,7 +217,10 @@ def _show_list(console: Console, value: JsonValue) -> None:
         console.line("No skill is installed. Look at one: ploinky skill analyze FOLDER")
         return
     rows = [each for each in value if isinstance(each, dict)]
-    table = [[str(r["id"]), "changed on disk" if r["changed"] else "ready", str(r["description"])[:60]] for r in rows]
+    table = [
+        [str(r["id"]), "changed on disk" if r["changed"] else "ready", str(r["description"])[:60]]
+        for r in rows
+    ]
     console.table(("Skill", "State", "Description"), table)
 
 
