@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -31,6 +32,7 @@ def wheel() -> bytes:
     return data.getvalue()
 
 
+@functools.cache  # the time stands in a gzip's head: made twice, it has two digests
 def tarball() -> bytes:
     """A Node package ``tide-node`` with one module."""
     files = {
