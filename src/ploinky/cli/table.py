@@ -193,18 +193,18 @@ COMMANDS = (
         children=(
             Entry(
                 "analyze",
-                "Judge a skill and show what its install would run; nothing runs.",
+                "Judge a skill and show what would run.",
                 "skills:analyze",
             ),
             Entry(
                 "install",
-                "Judge a skill, ask where it must be, and install it in a sandbox.",
+                "Judge a skill, ask if needed, and install it.",
                 "skills:install",
             ),
-            Entry("update", "Fetch a skill again, show what changed, and install it anew.", "skills:update"),
+            Entry("update", "Fetch a skill again and show what changed.", "skills:update"),
             Entry("uninstall", "Remove a skill and all that its install made.", "skills:uninstall"),
             Entry("list", "List the installed skills of an assistant.", "skills:list_"),
-            Entry("run", "Run a program of a skill in its sandbox, with its keys.", "skills:run"),
+            Entry("run", "Run a program of a skill in its sandbox.", "skills:run"),
             Entry("validate", "Check a skill strictly against the open format.", "skills:validate"),
             Entry(
                 "credentials",
@@ -212,12 +212,12 @@ COMMANDS = (
                 children=(
                     Entry(
                         "list",
-                        "Show which keys a skill wants and which are there; never a value.",
+                        "Show which keys a skill wants and has.",
                         "skills:credentials_list",
                     ),
                     Entry(
                         "set",
-                        "Keep a key for a skill; it is read from stdin, or asked for without showing it.",
+                        "Keep a key for a skill, read from stdin.",
                         "skills:credentials_set",
                     ),
                     Entry("delete", "Forget a key of a skill.", "skills:credentials_delete"),

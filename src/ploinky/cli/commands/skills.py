@@ -29,7 +29,7 @@ _ASSISTANT = click.option(
 @click.argument("source")
 @_ASSISTANT
 def analyze(invocation: Invocation, source: str, assistant: str | None) -> None:
-    """Judge a skill and show what its install would run; nothing runs."""
+    """Judge a skill and show what would run."""
     from ploinky.operations.skills import analyze_skill
 
     operation = functools.partial(
@@ -43,7 +43,7 @@ def analyze(invocation: Invocation, source: str, assistant: str | None) -> None:
 @_ASSISTANT
 @click.option("--approve", metavar="DIGEST", help="Approve what 'skill analyze' showed with this digest.")
 def install(invocation: Invocation, source: str, assistant: str | None, approve: str | None) -> None:
-    """Judge a skill, ask where it must be, and install it in a sandbox."""
+    """Judge a skill, ask if needed, and install it."""
     from ploinky.operations.skills import install_skill
 
     operation = functools.partial(
@@ -61,7 +61,7 @@ def install(invocation: Invocation, source: str, assistant: str | None, approve:
 @_ASSISTANT
 @click.option("--approve", metavar="DIGEST", help="Approve exactly the state with this digest.")
 def update(invocation: Invocation, name: str, assistant: str | None, approve: str | None) -> None:
-    """Fetch a skill again, show what changed, and install it anew."""
+    """Fetch a skill again and show what changed."""
     from ploinky.operations.skills import update_skill
 
     operation = functools.partial(
@@ -110,7 +110,7 @@ def validate(invocation: Invocation, path: Path) -> None:
 @click.argument("argv", nargs=-1, required=True, metavar="PROGRAM [ARGUMENTS]")
 @_ASSISTANT
 def run(invocation: Invocation, name: str, argv: tuple[str, ...], assistant: str | None) -> None:
-    """Run a program of a skill in its sandbox, with its keys."""
+    """Run a program of a skill in its sandbox."""
     from ploinky.operations.skills import run_skill
 
     operation = functools.partial(run_skill, skill=name, argv=argv, assistant=assistant)
@@ -121,7 +121,7 @@ def run(invocation: Invocation, name: str, argv: tuple[str, ...], assistant: str
 @click.argument("skill")
 @_ASSISTANT
 def credentials_list(invocation: Invocation, skill: str, assistant: str | None) -> None:
-    """Show which keys a skill wants and which are there; never a value."""
+    """Show which keys a skill wants and has."""
     _credentials(invocation, skill, assistant)
 
 
@@ -132,7 +132,7 @@ def credentials_list(invocation: Invocation, skill: str, assistant: str | None) 
 @click.argument("name")
 @_ASSISTANT
 def credentials_set(invocation: Invocation, skill: str, name: str, assistant: str | None) -> None:
-    """Keep a key for a skill; it is read from stdin, or asked for without showing it."""
+    """Keep a key for a skill, read from stdin."""
     value = read_hidden(f"Value of {name}")
     if not value:
         raise UsageError("USAGE", "The value is empty.")
