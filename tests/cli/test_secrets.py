@@ -160,6 +160,21 @@ def test_rotating_restarts_the_users_of_a_secret_in_order_and_nobody_else(stage:
 
 
 @pytest.mark.bubblewrap
+def test_a_gateway_that_began_without_the_master_key_is_launched_anew_with_it(stage: Stage) -> None:
+    key = {"PLOINKY_MASTER_KEY": "ab" * 32}
+    stage.run("enable", "agent", "echo")
+    stage.run("start")
+    before = stage.endpoint.process
+    stage.run("var", "KEY", stdin=VALUE)
+    stage.run("secrets", "encrypt", environ=key)
+    assert stage.run("vars", code=1).err
+    stage.run("start", environ=key)
+    assert stage.endpoint.process != before
+    assert "hello" in stage.run("call", "echo.say", "-p", "text=hello", environ=key).out
+    assert stage.run("exec", "echo", "--", "sh", "-c", "echo x$PLOINKY_MASTER_KEY", environ=key).out == "x\n"
+
+
+@pytest.mark.bubblewrap
 def test_what_an_agent_prints_is_shown_without_its_secrets(stage: Stage) -> None:
     stage.run("var", "KEY", stdin=VALUE)
     add_agent(stage, "clerk", {"secrets": ["KEY"], "agent": RUN})

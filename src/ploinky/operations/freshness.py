@@ -45,8 +45,8 @@ def environment_of(running: Endpoint) -> dict[str, str]:
 
 
 def _wanted_values(platform: Platform) -> Mapping[str, str]:
-    """Values of this command's environment that enabled agents ask for by name."""
-    names: set[str] = set()
+    """Values of this command's environment that enabled agents ask for by name, or that open our stores."""
+    names: set[str] = set(platform.secrets.own_names())
     for config in effective_configs(platform).values():
         names |= {*config.secrets, *(entry.source for entry in config.env if not entry.is_pattern)}
     return {name: platform.environ[name] for name in names if name in platform.environ}

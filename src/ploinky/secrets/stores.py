@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ploinky.base.jsontypes import JsonValue
 from ploinky.base.redaction import Redactor
+from ploinky.secrets.master_key import VARIABLE as MASTER_KEY
 from ploinky.secrets.sealed import SealedStore
 from ploinky.secrets.sources import RemoteLookup, SecretSources
 from ploinky.secrets.store import DotSecrets
@@ -48,6 +49,14 @@ class SecretStores:
             remote=self._remote,
             withheld=self._credential_names,
         )
+
+    def own_names(self) -> frozenset[str]:
+        """Variables that hold keys of the platform's own: of encrypted files and of remote stores.
+
+        Raises:
+            PloinkyError: ``CONFIG_INVALID``.
+        """
+        return self._credential_names | {MASTER_KEY}
 
     def kept_values(self) -> list[str]:
         """Every value in ``.ploinky/.secrets``, aliases left out: to be redacted."""
