@@ -242,6 +242,19 @@ async def test_a_folder_that_became_a_link_after_it_was_checked_is_not_shown(
     assert await text_of(spec, f"ls {target}") == ""
 
 
+async def test_a_person_s_own_links_lead_to_the_launcher_and_the_sockets(
+    engine: EngineUnderTest, runtime: PodmanRuntime
+) -> None:
+    for name, folder in (("tools", engine.base.launcher_dir), ("sockets", engine.folder / "s")):
+        (engine.folder / name).symlink_to(folder)
+    (engine.folder / "s" / "linked").mkdir()
+    spec = engine.spec(
+        "a", launcher_dir=engine.folder / "tools", socket_dir=engine.folder / "sockets" / "linked"
+    )
+    await started(runtime, spec)
+    assert await text_of(spec, "echo here") == "here"
+
+
 async def test_a_user_of_one_s_own_and_a_read_only_root(
     engine: EngineUnderTest, runtime: PodmanRuntime
 ) -> None:

@@ -13,14 +13,18 @@ from pathlib import Path
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.files import hold_path
-from ploinky.runtimes.engine_models import ContainerReport
+from ploinky.runtimes.engine_config import HOSTS_TARGET, MASKED_FILE
+from ploinky.runtimes.engine_models import ContainerReport, MountPoint
 from ploinky.runtimes.errors import start_failed
+from ploinky.runtimes.spec import LAUNCHER_MOUNT, SOCKET_MOUNT
 
 _MOST_LINKS = 40
+# from folders that no agent writes, and that a person's own links may lead to
+_OURS = frozenset({LAUNCHER_MOUNT, SOCKET_MOUNT, HOSTS_TARGET})
 
 
 def require_meant_mounts(report: ContainerReport) -> None:
-    """See that every bind mount of a running container is the file or folder at its source, linked nowhere.
+    """See that what a running container has mounted of the agent's is the file or folder at its source.
 
     Raises:
         PloinkyError: CONTAINER_START_FAILED naming the first that is another.
@@ -31,10 +35,16 @@ def require_meant_mounts(report: ContainerReport) -> None:
         return  # it ended already, or it is not ours to look at
     try:
         for mount in report.mounts:
-            if mount.type == "bind" and not _is_meant(root, mount.source, mount.destination):
+            if _is_agents(mount) and not _is_meant(root, mount.source, mount.destination):
                 raise _other(report.name.removeprefix("/"), mount.source, mount.destination)
     finally:
         os.close(root)
+
+
+def _is_agents(mount: MountPoint) -> bool:
+    """Whether the spec gave the mount; its sources are resolved, so a link in one came later."""
+    own = mount.destination in _OURS or mount.source == str(MASKED_FILE)
+    return mount.type == "bind" and not own
 
 
 def _is_meant(root: int, source: str, target: str) -> bool:
