@@ -50,8 +50,8 @@ def seeded(stage: Stage) -> Stage:
                 path = stage.layout.repo("crew") / "my-agent" / "scripts" / f"{name}_{script}.sh"
                 path.write_text("#!/bin/sh\n", encoding="utf-8")
                 path.chmod(0o755)
-    for name in (*SECRETS["dev"], *SECRETS["qa"]):
-        stage.run("var", name, stdin="a-value-4711")
+    known = [f"{name}=a-value-4711\n" for name in (*SECRETS["dev"], *SECRETS["qa"])]
+    stage.run("secrets", "import", "-", stdin="".join(known))
     return stage
 
 
