@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.gateway.web import Web
+from tests.models.aimock import running_aimock
 from tests.models.llama import MODEL, running_llama
 from tests.models.scripted_gguf import Script
 
@@ -53,3 +54,16 @@ def test_a_model_is_tested_with_the_assistants_own_key(web: Web) -> None:
         assert KEY not in str(found)
     assert web.call("provider.test", modelId="local")["findings"][-1]["code"] == "PROVIDER_UNREACHABLE"
     assert web.error("provider.test", modelId="locla")["data"]["code"] == "MODEL_UNKNOWN"
+
+
+def test_ollama_fetches_a_model_in_the_background_or_while_one_waits(web: Web) -> None:
+    lines = [{"status": "pulling", "total": 10, "completed": 5}, {"status": "success"}]
+    with running_aimock([], pulls={"tiny": lines}) as server:
+        entry = {"provider": "ollama", "model": "tiny", "baseURL": server.url}
+        web.call("config.patch", patch={"models": {"tiny": entry}})
+        done = web.call("provider.models.pull", modelId="tiny", wait=True)
+        assert (done["done"], done["result"]) == (True, {"model": "tiny", "fetched": "tiny"})
+        started = web.call("provider.models.pull", modelId="tiny")
+        assert (started["done"], bool(started["operationId"])) == (False, True)
+        wrong = web.error("provider.models.pull", modelId="offline", wait=True)
+        assert wrong["data"]["code"] == "PROVIDER_NOT_SUPPORTED"
