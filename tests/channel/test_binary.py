@@ -138,3 +138,6 @@ def test_a_wheel_holds_the_launchers_of_both_architectures(tmp_path: Path) -> No
                 info = wheel.getinfo(f"ploinky/channel/dist/{arch}/{name}")
                 assert info.external_attr >> 16 & 0o111, "the executable bit is lost"
                 assert wheel.read(info)[:4] == b"\x7fELF"
+            for name in ("ploinky_client.py", "ploinky_client.mjs"):
+                assert wheel.read(f"ploinky/channel/dist/{arch}/client/{name}")
+        assert wheel.read("ploinky/gateway/mcp_browser_client.js")

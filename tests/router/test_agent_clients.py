@@ -12,7 +12,7 @@ import pytest
 
 from ploinky.channel.binary import launcher_folder
 from tests.conformance.stage import node
-from tests.router.stand import Stand, open_stand
+from tests.router.stand import OWNER_TOKEN, Stand, open_stand
 
 CLIENTS = launcher_folder({}) / "client"
 PYTHON = """
@@ -49,10 +49,11 @@ console.log(JSON.stringify([
   await tried(() => callTool("beta.nothing")),
 ]));
 """
+HALF = 'echo \'{"progress": 1, "total": 2}\' >&2; sleep 0.8; echo done'
 EXPECTED = [
     "größe",
     {"n": 2},
-    ["say", "count", "fails"],
+    ["say", "count", "fails", "task"],
     "hello",
     [255, 0],
     ["tool", "no luck"],
@@ -70,6 +71,7 @@ async def stand() -> AsyncIterator[Stand]:
             beta.tool("say", 'printf "%s\\n" "$INPUT_TEXT"', inputSchema={"text": {"type": "string"}}),
             beta.tool("count", "echo '{\"n\": 2}'", outputSchema={"type": "object"}),
             beta.tool("fails", "echo no luck >&2; exit 1"),
+            beta.tool("task", HALF, **{"async": True}),
             resources=[
                 {"name": "greeting", "uri": "x://grüße", "text": "hello"},
                 {"name": "bytes", "uri": "x://bytes", "command": "bytes.sh"},
@@ -94,3 +96,32 @@ async def test_an_agents_program_calls_another_agent(
         done = await anyio.run_process([program, str(script), str(CLIENTS)], env=environ, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout) == EXPECTED
+
+
+PAGE = """
+const source = await (await fetch(process.argv[2] + "/MCPBrowserClient.js")).text();
+const { MCPBrowserClient } = await import("data:text/javascript," + encodeURIComponent(source));
+const client = new MCPBrowserClient({ base: process.argv[2], agent: "beta", token: process.argv[3] });
+const seen = [];
+const failed = await client.callTool("fails").catch((error) => [error.isToolError, error.message]);
+console.log(JSON.stringify([
+  (await client.callTool("say", { text: "größe" })).text,
+  (await client.callTool("task", {}, { onProgress: (message) => seen.push(message) })).text,
+  seen,
+  (await client.listTools()).length,
+  await client.getResource("x://grüße"),
+  [...(await client.getResource("x://bytes"))],
+  failed,
+]));
+"""
+
+
+async def test_a_page_uses_the_module_that_the_gateway_serves(stand: Stand, tmp_path: Path) -> None:
+    script = tmp_path / "page.mjs"
+    script.write_text(PAGE, encoding="utf-8")
+    words = [str(node()), str(script), f"http://127.0.0.1:{stand.port}", OWNER_TOKEN]
+    with anyio.fail_after(30):
+        done = await anyio.run_process(words, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    found = json.loads(done.stdout)
+    assert found == ["größe", "done", ["50 %"], 4, "hello", [255, 0], [True, "no luck"]]

@@ -1,9 +1,12 @@
-"""``/control/...``, ``/healthz`` and ``/readyz``: for the command line and for whoever watches it."""
+"""``/control/...``, ``/healthz``, ``/readyz``: for the command line and for whoever watches it; and
+``/MCPBrowserClient.js``, the module by which pages call tools.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import orjson
@@ -24,6 +27,8 @@ from ploinky.router.http import (
 from ploinky.router.router import Router
 from ploinky.wire.events import Event
 
+_BROWSER_CLIENT = Path(__file__).with_name("mcp_browser_client.js")
+
 
 @dataclass(frozen=True)
 class Control:
@@ -41,6 +46,7 @@ class Control:
         return {
             "/healthz": Row({"GET": self._health}, Access.ANYONE),
             "/readyz": Row({"GET": self._readiness}, Access.ANYONE),
+            "/MCPBrowserClient.js": Row({"GET": _browser_client}, Access.ANYONE),
             "/control/status": Row({"GET": self._status}),
             "/control/tools": Row({"GET": self._tools}),
             "/control/reconcile": Row({"POST": self._reconcile}),
@@ -91,3 +97,15 @@ class Control:
                 await send_chunk(request.send, event(each.model_dump_json().encode()))
             tasks.cancel_scope.cancel()
         await end_event_stream(request.send)
+
+
+async def _browser_client(request: Request) -> None:
+    data = await anyio.Path(_BROWSER_CLIENT).read_bytes()
+    headers = [
+        (b"content-type", b"text/javascript; charset=utf-8"),
+        (b"content-length", str(len(data)).encode()),
+        (b"cache-control", b"no-cache"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await request.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await request.send({"type": "http.response.body", "body": data})
