@@ -139,15 +139,15 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
     from ploinky.assistants.tools.skills import SkillTools
     from ploinky.assistants.tools.web import PUBLIC
     from ploinky.operations.models import open_models
-    from ploinky.operations.skills import open_shelf, workspace_folder
+    from ploinky.operations.skills import open_shelf
     from ploinky.providers.registry import ProviderRegistry
     from ploinky.skills.sandbox import Sandbox
 
     make_models = functools.partial(open_models, platform, registry=ProviderRegistry.installed())
     scrubber = Scrubber(functools.partial(_known_secrets, platform))
-    find_shelf = functools.partial(open_shelf, platform)
-    skills = SkillTools(find_shelf, functools.partial(workspace_folder, platform), Sandbox(platform.environ))
-    services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, skills)
+    skills = SkillTools(functools.partial(open_shelf, platform))
+    sandbox = functools.cache(lambda: Sandbox(platform.environ))
+    services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, skills, sandbox)
     return Household(services)
 
 

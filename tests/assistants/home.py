@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from ploinky.providers.config import ModelConfig
 from ploinky.providers.credentials import Keyring
 from ploinky.providers.models import Models
 from ploinky.providers.registry import ProviderContext, ProviderRegistry
+from ploinky.skills.sandbox import Sandbox
 from ploinky.workspace.layout import Layout
 
 Answerer = Callable[[str, JsonObject, OnProgress], Any]
@@ -109,7 +111,13 @@ async def open_home(
 
     agents = crew or Crew()
     services = AssistantServices(
-        layout, agents, make_models, Scrubber(secrets.values), fetching or OutboundPolicy(), NoSkills()
+        layout,
+        agents,
+        make_models,
+        Scrubber(secrets.values),
+        fetching or OutboundPolicy(),
+        NoSkills(),
+        lambda: Sandbox(os.environ),
     )
     household = Household(services)
     async with anyio.create_task_group() as tasks:

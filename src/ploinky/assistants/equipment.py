@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ploinky.assistants.assistant import Assistant
 from ploinky.assistants.autonomy.cron import Cron
 from ploinky.assistants.autonomy.heartbeat import Heartbeat
 from ploinky.assistants.journal import EventKind
+from ploinky.assistants.reach import OWN
 from ploinky.assistants.services import AssistantServices
 from ploinky.assistants.toolkit import ToolUse
 from ploinky.assistants.tools.files import make_file_tools
 from ploinky.assistants.tools.memory import make_memory_tools
 from ploinky.assistants.tools.others import AskOther, make_ask_tool, make_credential_tool
+from ploinky.assistants.tools.run import make_exec_tool
 from ploinky.assistants.tools.schedule import make_schedule_tool
 from ploinky.assistants.tools.web import make_web_tools
 from ploinky.base.jsontypes import JsonObject
@@ -38,9 +41,15 @@ def equip(
             *make_web_tools(services.fetching),
             make_ask_tool(assistant.id, names, ask),
             make_credential_tool(request_credential),
+            make_exec_tool(lambda: own_folder(assistant), services.sandbox),
             make_schedule_tool(cron, assistant.settings.cron.time_zone),
             *services.skills.tools(assistant.id),
         ],
         cron,
         heartbeat,
     )
+
+
+def own_folder(assistant: Assistant) -> Path:
+    """The assistant's own workspace, made if it is missing."""
+    return assistant.reach.require_area(OWN).path

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ploinky.assistants.scrubbing import Scrubber
 from ploinky.assistants.toolkit import AgentTools, BuiltinTool
+from ploinky.assistants.tools.run import ProgramRunner
 from ploinky.base.outbound import OutboundPolicy
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.models import Models
@@ -42,7 +43,7 @@ class NoSkills:
 
 @dataclass(frozen=True)
 class AssistantServices:
-    """``fetching`` is what ``web_fetch`` may reach."""
+    """``fetching`` is what ``web_fetch`` may reach; ``sandbox`` makes what ``exec`` runs in."""
 
     layout: Layout
     agents: AgentTools
@@ -50,3 +51,4 @@ class AssistantServices:
     scrubber: Scrubber
     fetching: OutboundPolicy
     skills: SkillShelf
+    sandbox: Callable[[], ProgramRunner]

@@ -22,12 +22,15 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
+Refuse = Callable[[JsonObject], Awaitable[str | None]]
+
+
 @dataclass(frozen=True)
 class ToolSpec:
     """A tool as a model sees it. ``agent`` is the agent that offers it, None for a built-in.
 
     ``outside``: its results are words of strangers. ``wary``: after such words were read in the same run, a
-    call counts one risk higher.
+    call counts one risk higher. ``refuse``: says before anybody is asked why a call is never made.
     """
 
     name: str
@@ -37,6 +40,7 @@ class ToolSpec:
     agent: str | None = None
     outside: bool = False
     wary: bool = False
+    refuse: Refuse | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -48,13 +48,6 @@ def open_shelf(platform: Platform, assistant: str | None, settings: ShelfSetting
     return Shelf(each.root.path, each.id, chosen, platform.secrets.credentials)
 
 
-def workspace_folder(platform: Platform, assistant: str) -> Path:
-    """The folder that an assistant's commands work in."""
-    folder = open_shelf(platform, assistant).root / "workspace"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 async def install_settings(platform: Platform) -> ShelfSettings:
     """What installs stand on: the registries' hosts, and this machine's way to them."""
     access = registry_access(platform.environ)

@@ -1,36 +1,29 @@
-"""``skill_load``, ``skill_read``, ``skill_run``, ``exec``: skills as an assistant uses them.
+"""``skill_load``, ``skill_read``, ``skill_run``: skills as an assistant uses them.
 
-A skill's words and what its programs print are words of strangers. ``exec`` runs a command in the same
-sandbox, in the assistant's own workspace folder, without network and without any key.
+A skill's words and what its programs print are words of strangers. A program runs in the skill's sandbox.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import anyio.to_thread
 
 from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema, text_field
 from ploinky.base.jsontypes import JsonObject
-from ploinky.skills.sandbox import Bounds, Ending, Ran, RunPlan, Sandbox
+from ploinky.skills.sandbox import Ending, Ran
 from ploinky.skills.shelf import Shelf
 
 _MOST_SHOWN = 40_000
-_EXEC_BOUNDS = Bounds(timeout_s=120.0)
 
 FindShelf = Callable[[str], Shelf]
-FindFolder = Callable[[str], Path]
 
 
 class SkillTools:
     """The skills of assistants, by their ids (``services.SkillShelf``)."""
 
-    def __init__(self, find_shelf: FindShelf, find_folder: FindFolder, sandbox: Sandbox) -> None:
-        """``find_folder`` gives the folder that an assistant's ``exec`` works in."""
+    def __init__(self, find_shelf: FindShelf) -> None:
         self._find_shelf = find_shelf
-        self._find_folder = find_folder
-        self._sandbox = sandbox
 
     def catalogue(self, assistant: str) -> Sequence[tuple[str, str]]:
         return self._find_shelf(assistant).catalogue()
@@ -51,13 +44,7 @@ class SkillTools:
             stdin = str(arguments.get("stdin", "")).encode()
             return _outcome(await self._find_shelf(assistant).run(str(arguments["skill"]), argv, stdin=stdin))
 
-        async def execute(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
-            folder = self._find_folder(assistant)
-            argv = ("bash", "--norc", "-c", str(arguments["command"]))
-            plan = RunPlan(argv, folder, seen_at="/workspace", cwd="/workspace", bounds=_EXEC_BOUNDS)
-            return _outcome(await self._sandbox.run(plan))
-
-        handlers = (skill_load, skill_read, skill_run, execute)
+        handlers = (skill_load, skill_read, skill_run)
         return tuple(BuiltinTool(spec, handler) for spec, handler in zip(_SPECS, handlers, strict=True))
 
 
@@ -83,13 +70,6 @@ _SPECS = (
         schema(["skill", "argv"], skill=_SKILL, argv=_WORDS, stdin=text_field("Its input.", maxLength=65536)),
         risk=Risk.MEDIUM,
         outside=True,
-        wary=True,
-    ),
-    ToolSpec(
-        "exec",
-        "Run a shell command in a sandbox: your workspace folder at /workspace, no network.",
-        schema(["command"], command=text_field("The command.", maxLength=16384)),
-        risk=Risk.HIGH,
         wary=True,
     ),
 )

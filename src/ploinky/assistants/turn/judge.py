@@ -39,6 +39,9 @@ async def judge(state: TurnState, spec: ToolSpec, arguments: JsonObject) -> Verd
     risk = risk_of(spec, state.tainted)
     if state.parts.incidents.current is not None and risk is not Risk.LOW:
         return Verdict(False, "An incident is open: tools above low risk are shut until it is cleared.")
+    reason = await spec.refuse(arguments) if spec.refuse is not None else None
+    if reason is not None:
+        return Verdict(False, reason)
     must_ask = matches(spec.name, tools.approve)
     if not must_ask and (risk is Risk.LOW or matches(spec.name, tools.trust)):
         return _ALLOWED
