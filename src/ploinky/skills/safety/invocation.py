@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ploinky.skills.safety.machine import FileFacts, Machine
-from ploinky.skills.safety.places import SKILL, Place, Zone, within
+from ploinky.skills.safety.places import SKILL, Place, Zone, is_installed_skill, within
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
 if TYPE_CHECKING:
@@ -145,25 +145,27 @@ class Invocation:
             return EMPTY
         place = self.place(value)
         facts = self.machine.facts(place.path)
+        if self.stdin is not None and Taint.REMOTE in self.stdin.taints:
+            self.report("network", "a script gets text from the network")
         if facts is not None and Taint.REMOTE in facts.taints and not facts.pinned:
             self.report("remote-exec", f"{posixpath.basename(place.path)} came from the network unchecked")
         elif facts is not None and Taint.DECODED in facts.taints:
             self.report("piped-code", "what it runs was decoded before")
         elif place.zone is Zone.UNKNOWN or HOLE in place.path:
             self.report("computed-command")
-        elif place.zone is not Zone.SELF:
+        elif place.zone is not Zone.SELF and not (facts is None and is_installed_skill(place.path)):
             self._outside(place)
         elif place.path in self.machine.verified:
             return Result(Stream(frozenset({Taint.COMPUTED})))
         elif facts is not None:
             self._run_written(facts)
         else:
-            self._run_bundled(place.path[len(SKILL) + 1 :])
+            self._run_bundled(place.path[len(SKILL) + 1 :] if place.zone is Zone.SELF else "")
         return Result(Stream(frozenset({Taint.COMPUTED})))
 
     def _outside(self, place: Place) -> None:
-        known = place.zone in (Zone.SYSTEM, Zone.OWN_HOME, Zone.TEMP)
-        self.report("unknown-command" if known else "computed-command", "runs a program outside the skill")
+        known = place.zone is not Zone.SECRET
+        self.report("unknown-command" if known else "read-secret", "runs a program outside the skill")
 
     def _run_written(self, facts: FileFacts) -> None:
         if facts.text is not None and not facts.tree and self.machine.depth < 8:
@@ -171,6 +173,8 @@ class Invocation:
         self.report("own-code", "runs a file that it has just made")
 
     def _run_bundled(self, relative: str) -> None:
+        if not relative:
+            return  # by the path where other products keep installed skills
         bundled = self.machine.bundled
         if bundled is not None:
             if relative not in bundled and not relative.startswith((".venv/", "venv/", "node_modules/")):

@@ -60,6 +60,9 @@ _STARTUP_HOME = re.compile(
     r"|local/share/(?:applications|systemd)|bashrc\.d|zshrc\.d|zsh|oh-my-zsh|vim|emacs\.d|ipython|jupyter|pip"
     r"|openclaw|clawdbot|moltbot|clawdis|ploinky|claude|codex|cursor|gemini|aider|skills|agents)(?:/|\Z)"
 )
+_INSTALLED_SKILL = re.compile(
+    rf"{HOME}/(?:\.[a-z]+/(?:workspace/)?skills|clawd/skills)/[\w.-]+/(?:[\w-]+/)*[\w.-]+\.(?:py|sh|js|mjs|ts|rb)\Z"
+)
 _DOT_FILE = re.compile(r"\.[^/]*(?:rc|profile|login|logout|env|config|\.\w+)\Z")
 _TOOL_FOLDER = re.compile(r"\.(?:config/|cache/|local/share/|local/state/)?[A-Za-z0-9][\w.-]*(?:/|\Z)")
 _SYSTEM = re.compile(
@@ -82,6 +85,11 @@ def place_of(text: str, cwd: str, links: Mapping[str, str]) -> Place:
         harmless = zone in (Zone.SELF, Zone.TEMP, Zone.OWN_HOME) and ".." not in after
         return Place(Zone.UNKNOWN if harmless else zone, path)
     return Place(_zone(path), path)
+
+
+def is_installed_skill(path: str) -> bool:
+    """Whether a script lies where products keep installed skills: that is how a skill names itself there."""
+    return _INSTALLED_SKILL.match(path) is not None
 
 
 def follow(path: str, links: Mapping[str, str]) -> str:
