@@ -19,6 +19,7 @@ from ploinky.gateway.methods.knowledge import KNOWLEDGE_METHODS
 from ploinky.gateway.methods.providers import PROVIDER_METHODS
 from ploinky.gateway.methods.repos import REPO_METHODS
 from ploinky.gateway.methods.runs import RUN_METHODS
+from ploinky.gateway.methods.skills import SKILL_METHODS
 from ploinky.gateway.methods.tools import TOOL_METHODS
 from ploinky.gateway.rpc.discover import DISCOVER_METHODS
 from ploinky.gateway.rpc.method import Method
@@ -33,6 +34,7 @@ SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Assistants", ASSISTANT_METHODS),
     ("Runs and threads", RUN_METHODS),
     ("Models and providers", PROVIDER_METHODS),
+    ("Skills", SKILL_METHODS),
     ("Substrate and memory", KNOWLEDGE_METHODS),
     ("Approvals and incidents", APPROVAL_METHODS),
     ("Heartbeat and cron", AUTONOMY_METHODS),
