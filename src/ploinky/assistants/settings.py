@@ -161,7 +161,6 @@ class TurnSettings(Section):
     timeout: Duration = 900.0
     max_output_chars: Positive = 400_000
     queue: Positive = 16
-    retries: Count = 3
     approval_timeout: Duration = 1800.0
 
 
