@@ -1,0 +1,89 @@
+// The one client of pushed events: a single stream for the whole app, which comes back by itself.
+
+export interface HubEvent {
+  topic: string;
+  kind: string;
+  at: string;
+  agent?: string;
+  profileId?: string;
+  sessionId?: string;
+  data: Record<string, unknown>;
+}
+
+export type Link = "connecting" | "live" | "lost";
+type Listener = (event: HubEvent) => void;
+
+export const TOPICS = [
+  "agents", "usage", "operations", "calls", "runs", "threads",
+  "approvals", "assistants", "skills", "settings", "stream",
+] as const;
+
+class EventClient {
+  private source: EventSource | null = null;
+  private listeners = new Set<Listener>();
+  private watchers = new Set<() => void>();
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private lastId = "";
+  private since = 0;
+  link: Link = "connecting";
+  /** When the stream was last heard, in milliseconds; for "as of" where we are offline. */
+  heardAt = Date.now();
+
+  open(): void {
+    if (this.source) return;
+    clearTimeout(this.retry);
+    const query = this.lastId ? `?after=${encodeURIComponent(this.lastId)}` : "";
+    const source = new EventSource(`/events${query}`);
+    this.source = source;
+    source.onopen = () => {
+      this.since += 1;
+      this.become("live");
+    };
+    source.onerror = () => this.lose();
+    for (const topic of TOPICS) {
+      source.addEventListener(topic, (message) => this.take(message as MessageEvent<string>));
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.source = null;
+    this.become("connecting");
+  }
+
+  listen(listener: Listener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  watchLink(watcher: () => void): () => void {
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  }
+
+  private take(message: MessageEvent<string>): void {
+    if (message.lastEventId) this.lastId = message.lastEventId;
+    this.heardAt = Date.now();
+    const event = JSON.parse(message.data) as HubEvent;
+    this.listeners.forEach((listener) => listener(event));
+  }
+
+  /** The browser would try again by itself, but not after an HTTP error; so we do. */
+  private lose(): void {
+    this.source?.close();
+    this.source = null;
+    this.become("lost");
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.open(), 1500);
+  }
+
+  private become(link: Link): void {
+    if (link === "live") this.heardAt = Date.now();
+    if (this.link === link) return;
+    this.link = link;
+    this.watchers.forEach((watcher) => watcher());
+  }
+}
+
+export const events = new EventClient();

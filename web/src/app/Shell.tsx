@@ -1,0 +1,69 @@
+// The frame around every page, and which page is at which path.
+
+import { lazy, Suspense } from "react";
+import { Route, Switch, useLocation } from "wouter";
+import { WifiOff } from "lucide-react";
+import { events } from "../api/events";
+import { useLink } from "../api/hooks";
+import { Empty, PageSkeleton } from "../ui/parts";
+import { Boundary } from "../ui/Boundary";
+import { clock } from "../api/text";
+import { Home } from "../pages/home/Home";
+import { BottomBar, SideBar } from "./Navigation";
+
+const Tools = lazy(() => import("../pages/tools/Tools"));
+const ActivityPage = lazy(() => import("../pages/activity/Activity"));
+const SettingsPage = lazy(() => import("../pages/settings/Settings"));
+const TerminalPage = lazy(() => import("../pages/terminal/TerminalPage"));
+const Chat = lazy(() => import("../pages/chat/Chat"));
+const Assistants = lazy(() => import("../pages/assistants/Assistants"));
+const Skills = lazy(() => import("../pages/skills/Skills"));
+const Approvals = lazy(() => import("../pages/approvals/Approvals"));
+
+function OfflineBar() {
+  const link = useLink();
+  if (link !== "lost") return null;
+  return (
+    <div className="offline" role="status">
+      <WifiOff size={15} aria-hidden />
+      Offline: you see what was loaded until {clock(new Date(events.heardAt).toISOString())}. Trying again.
+    </div>
+  );
+}
+
+export function Shell({ canLogOut }: { canLogOut: boolean }) {
+  const [path] = useLocation();
+  return (
+    <div className="shell">
+      <a className="button skip" href="#main">
+        Skip to the page
+      </a>
+      <SideBar canLogOut={canLogOut} />
+      <main className="main" id="main" tabIndex={-1}>
+        <OfflineBar />
+        <Boundary key={path.split("/")[1]}>
+          <Suspense fallback={<PageSkeleton />}>
+            <Switch>
+              <Route path="/" component={Home} />
+              <Route path="/agents/:agent" component={Home} />
+              <Route path="/chat/:profile?/:session?" component={Chat} />
+              <Route path="/tools/:agent?/:tool?" component={Tools} />
+              <Route path="/assistants/:profile?" component={Assistants} />
+              <Route path="/skills" component={Skills} />
+              <Route path="/approvals" component={Approvals} />
+              <Route path="/activity" component={ActivityPage} />
+              <Route path="/terminal/:agent?" component={TerminalPage} />
+              <Route path="/settings/:part?" component={SettingsPage} />
+              <Route>
+                <div className="page">
+                  <Empty title="There is no such page">Choose one at the side.</Empty>
+                </div>
+              </Route>
+            </Switch>
+          </Suspense>
+        </Boundary>
+      </main>
+      <BottomBar canLogOut={canLogOut} />
+    </div>
+  );
+}

@@ -1,0 +1,38 @@
+import type { AuditRow } from "../../api/types";
+import { milliseconds, stamp } from "../../api/text";
+import { Badge } from "../../ui/parts";
+
+export function AuditTable({ rows }: { rows: AuditRow[] }) {
+  return (
+    <div className="table-wrap audit" tabIndex={0} role="group" aria-label="Audit log">
+      <table>
+        <thead>
+          <tr>
+            <th>Time</th>
+            <th>Kind</th>
+            <th>What</th>
+            <th>On</th>
+            <th>Caller</th>
+            <th>Outcome</th>
+            <th className="number">Took</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, index) => (
+            <tr key={`${row.auditId}${index}`}>
+              <td className="nowrap soft">{stamp(row.at)}</td>
+              <td>{row.event.replaceAll("_", " ")}</td>
+              <td className="mono">{row.what}</td>
+              <td className="mono soft">{row.target || "–"}</td>
+              <td className="soft">{row.caller || "–"}</td>
+              <td>
+                <Badge tone={row.outcome === "ok" ? "good" : "bad"}>{row.outcome}</Badge>
+              </td>
+              <td className="number nowrap">{row.ms ? milliseconds(row.ms) : "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

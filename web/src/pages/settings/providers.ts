@@ -1,0 +1,32 @@
+// What each provider of models needs to be told. To add one: a row.
+
+export interface ProviderField {
+  key: string;
+  name: string;
+  required?: boolean;
+  initial?: string;
+  help?: string;
+}
+
+const KEY: ProviderField = { key: "apiKeyRef", name: "Key", help: "env:NAME or workspace:name; never the key itself." };
+
+export const PROVIDERS: { id: string; name: string; fields: ProviderField[] }[] = [
+  {
+    id: "ollama",
+    name: "Ollama",
+    fields: [
+      { key: "ollamaModelName", name: "Model", required: true },
+      { key: "baseURL", name: "Address", initial: "http://127.0.0.1:11434" },
+    ],
+  },
+  {
+    id: "openai-compatible",
+    name: "OpenAI and compatible",
+    fields: [{ key: "openaiModelId", name: "Model", required: true }, { key: "baseURL", name: "Address", required: true }, KEY],
+  },
+  {
+    id: "anthropic",
+    name: "Anthropic",
+    fields: [{ key: "model", name: "Model", required: true }, { ...KEY, required: true }],
+  },
+];
