@@ -45,7 +45,7 @@ function kindOf(schema: JsonMap): FieldKind {
   return schema.type === undefined && schema.properties === undefined ? "text" : "json";
 }
 
-const LONG_NAMES = /^(code|text|content|body|query_text|script|markdown|message|prompt)$/i;
+const LONG_NAMES = /^(code|text|content|body|script|markdown|message|prompt)$/i;
 
 export function fieldsOf(schema: JsonMap): FormField[] {
   const properties = isMap(schema.properties) ? schema.properties : {};

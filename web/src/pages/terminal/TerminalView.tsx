@@ -5,7 +5,7 @@ import "@xterm/xterm/css/xterm.css";
 import { readControl, type SocketError, socketUrl } from "../../api/socket";
 import { useShownTheme } from "../../app/theme";
 import { Badge, Note } from "../../ui/parts";
-import { documentWithoutInlineStyle } from "./inline_style";
+import { documentWithoutInlineStyle, withoutInlineStyle } from "./inline_style";
 
 const THEMES = {
   light: { background: "#ffffff", foreground: "#1c1d1f", cursor: "#0f766e", cursorAccent: "#ffffff", selectionBackground: "#cdeae5", black: "#1c1d1f", brightBlack: "#6b6e74", red: "#b42318", green: "#15803d", yellow: "#92560a", blue: "#1d5fa8", magenta: "#86309c", cyan: "#0f766e", white: "#54575c", brightWhite: "#1c1d1f" },
@@ -27,7 +27,7 @@ function connect(agent: string, box: HTMLElement, theme: keyof typeof THEMES, on
   });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
-  terminal.open(box);
+  withoutInlineStyle(() => terminal.open(box));
   fit.fit();
   const socket = new WebSocket(socketUrl("/ws/terminal", { agent, rows: terminal.rows, cols: terminal.cols }));
   socket.binaryType = "arraybuffer";
@@ -84,7 +84,7 @@ export default function TerminalView({ agent }: { agent: string }) {
           {{ open: `Inside ${agent}`, connecting: "Connecting", ended: "The shell has ended", failed: "No shell" }[state.kind]}
           {state.kind === "ended" && state.code !== undefined && ` (${state.code})`}
         </Badge>
-        <span className="faint small">Ctrl+Shift+Tab or Shift+Esc leaves it by keyboard.</span>
+        <span className="faint small">Shift+Esc leaves it by keyboard.</span>
       </div>
       {state.kind === "failed" && (
         <Note kind="bad" title={state.error.message}>
