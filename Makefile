@@ -7,7 +7,7 @@ export RUNTIME
 # Last, so that what the system has comes first: Node for agents, where the system has none.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo stop test check bench docs launcher wheel pins clean
+.PHONY: demo stop test check bench docs launcher web wheel pins clean
 
 demo:
 	@sh tools/environment.sh demo
@@ -38,6 +38,9 @@ docs:
 launcher:
 	@.venv/bin/python launcher/build.py
 
+web:
+	@.venv/bin/python web/build_web.py
+
 wheel:
 	@sh tools/environment.sh test
 	@.venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
@@ -48,4 +51,4 @@ pins:
 
 clean:
 	@if [ -d demo ]; then $(MAKE) --no-print-directory stop; fi
-	rm -rf demo .venv build dist src/ploinky/channel/dist
+	rm -rf demo .venv build dist src/ploinky/channel/dist src/ploinky/gateway/static web/node_modules

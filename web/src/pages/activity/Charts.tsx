@@ -44,7 +44,7 @@ export default function Charts({ statistics, hours }: { statistics: Statistics; 
     <div className="charts">
       <Panel title="Calls" about={`${total} calls, ${errors} of them failed.`}>
         <ResponsiveContainer width="100%" height="100%">
-          <BarChart data={spans} margin={{ top: 8, right: 4, left: -22, bottom: 0 }}>
+          <BarChart accessibilityLayer={false} data={spans} margin={{ top: 8, right: 4, left: -22, bottom: 0 }}>
             <CartesianGrid vertical={false} stroke="var(--line)" />
             <XAxis dataKey="time" {...AXIS} minTickGap={28} />
             <YAxis {...AXIS} allowDecimals={false} />
@@ -56,7 +56,7 @@ export default function Charts({ statistics, hours }: { statistics: Statistics; 
       </Panel>
       <Panel title="How long they took" about={`Median and slowest twentieth by time; ${told}.`}>
         <ResponsiveContainer width="100%" height="100%">
-          <LineChart data={spans.filter((span) => span.calls > 0)} margin={{ top: 8, right: 8, left: -6, bottom: 0 }}>
+          <LineChart accessibilityLayer={false} data={spans.filter((span) => span.calls > 0)} margin={{ top: 8, right: 8, left: -6, bottom: 0 }}>
             <CartesianGrid vertical={false} stroke="var(--line)" />
             <XAxis dataKey="time" {...AXIS} minTickGap={28} />
             <YAxis {...AXIS} tickFormatter={milliseconds} />
@@ -68,7 +68,7 @@ export default function Charts({ statistics, hours }: { statistics: Statistics; 
       </Panel>
       <Panel title="By agent" about={told}>
         <ResponsiveContainer width="100%" height="100%">
-          <BarChart data={agents} layout="vertical" margin={{ top: 8, right: 12, left: 4, bottom: 0 }}>
+          <BarChart accessibilityLayer={false} data={agents} layout="vertical" margin={{ top: 8, right: 12, left: 4, bottom: 0 }}>
             <CartesianGrid horizontal={false} stroke="var(--line)" />
             <XAxis type="number" {...AXIS} allowDecimals={false} />
             <YAxis type="category" dataKey="agent" {...AXIS} width={86} />

@@ -6,5 +6,6 @@ import type { Approval } from "./types";
 export const PENDING = { status: "pending", all: true } as const;
 
 export function usePendingApprovals(asked: boolean): number {
-  return useCall<Approval[]>("approval.list", PENDING, { enabled: asked }).data?.length ?? 0;
+  const waiting = useCall<Approval[]>("approval.list", PENDING, { enabled: asked }).data?.length ?? 0;
+  return asked ? waiting : 0;
 }

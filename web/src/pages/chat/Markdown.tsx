@@ -5,6 +5,7 @@ import { memo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import rehypeHighlight from "rehype-highlight";
 import rehypeSanitize from "rehype-sanitize";
+import remarkBreaks from "remark-breaks";
 import remarkGfm from "remark-gfm";
 import { ExternalLink } from "lucide-react";
 
@@ -32,10 +33,23 @@ const components: Components = {
   ),
 };
 
+interface Node {
+  type: string;
+  children?: Node[];
+}
+
+/** Markup is shown as it was written, so that "<agent>" does not vanish; nothing of it is ever made an element. */
+function markupAsText() {
+  return function turn(node: Node): void {
+    if (node.type === "html") node.type = "text";
+    node.children?.forEach(turn);
+  };
+}
+
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
   return (
     <div className="markdown">
-      <ReactMarkdown remarkPlugins={[remarkGfm]} rehypePlugins={[rehypeSanitize, [rehypeHighlight, { detect: false }]]} components={components}>
+      <ReactMarkdown remarkPlugins={[remarkGfm, remarkBreaks, markupAsText]} rehypePlugins={[rehypeSanitize, [rehypeHighlight, { detect: false }]]} components={components}>
         {text}
       </ReactMarkdown>
     </div>

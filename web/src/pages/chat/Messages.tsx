@@ -114,7 +114,8 @@ export function Messages({ messages, live, outgoing, onAgain, onDrop }: Props) {
   const busy = live !== null && live.status !== "ended";
   const liveShows = live && (live.status !== "ended" || live.error !== null || live.items.some((item) => !ids.has(item.id)));
   return (
-    <ol className="messages plain" role="log" aria-label="Messages" aria-live="polite">
+    <div role="log" aria-label="Messages">
+    <ol className="messages plain">
       {messages.map((message) => (
         <KeptMessage key={message.id} message={message} results={results} pending={busy && message.runId === live?.runId} />
       ))}
@@ -123,6 +124,7 @@ export function Messages({ messages, live, outgoing, onAgain, onDrop }: Props) {
         <Waiting key={message.id} message={message} onAgain={() => onAgain(message)} onDrop={() => onDrop(message.id)} />
       ))}
     </ol>
+    </div>
   );
 }
 

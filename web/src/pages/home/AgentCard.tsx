@@ -73,7 +73,7 @@ export function AgentCard({ agent, usage, onOpen }: Props) {
           {look.word}
         </Badge>
       </div>
-      {running ? <Use usage={usage} /> : <p className="agent-reason soft small">{agent.reason || "It does not run."}</p>}
+      {running ? <Use usage={usage} /> : <p className="agent-reason soft small">{agent.reason && agent.reason !== "enabled" ? agent.reason : "It was not started yet."}</p>}
       {running && !agent.ready && agent.reason && <p className="warn-text small clip" title={agent.reason}>{agent.reason}</p>}
       <div className="row tight agent-actions">
         {running ? (

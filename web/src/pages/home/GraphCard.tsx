@@ -8,7 +8,7 @@ import { ErrorNote, Skeleton } from "../../ui/parts";
 import { lookOf } from "./state";
 
 const HEIGHT = 36;
-const widthOf = (name: string) => Math.max(76, name.length * 7.6 + 38);
+const widthOf = (name: string) => Math.max(76, name.length * 8.8 + 42);
 
 interface Placed {
   nodes: { name: string; x: number; y: number; width: number }[];

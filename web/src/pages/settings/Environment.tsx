@@ -50,7 +50,7 @@ function Profiles() {
                     <Button
                       size="small"
                       disabled={row.active || use.isPending}
-                      label={`Use profile ${row.name}`}
+                      label={row.active ? `In use: profile ${row.name}` : `Use profile ${row.name}`}
                       onClick={() => use.mutate({ name: row.name }, { onSuccess: () => toast.say(`Profile ${row.name} is active.`), onError: toast.fail })}
                     >
                       {row.active ? "In use" : "Use"}

@@ -1,4 +1,4 @@
-import { type FormEvent, useMemo, useRef, useState } from "react";
+import { type FormEvent, useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
 import { ArrowLeft, CirclePlay, X } from "lucide-react";
 import { useQueryClient } from "@tanstack/react-query";
@@ -41,6 +41,8 @@ export function ToolPanel({ tool, own }: { tool: ToolRow; own: string }) {
   const current = useRef("");
   const client = useQueryClient();
 
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(), [faults]);
   useEvents("calls", (event) => {
     if (event.kind === "progress" && event.data.callId === current.current) setProgress(event.data as unknown as Progress);
   });
@@ -82,7 +84,7 @@ export function ToolPanel({ tool, own }: { tool: ToolRow; own: string }) {
         {tool.title && tool.title !== own && <p className="mono faint">{own}</p>}
         <p className="soft">{tool.description}</p>
       </div>
-      <form className="stack" onSubmit={call}>
+      <form className="stack" onSubmit={call} ref={form}>
         <SchemaForm fields={fields} typed={typed} faults={faults} onType={(name, text) => setTyped((before) => ({ ...before, [name]: text }))} />
         <div className="row tight">
           <Button kind="primary" type="submit" busy={running !== null} icon={<CirclePlay size={16} aria-hidden />}>

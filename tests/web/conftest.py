@@ -1,0 +1,66 @@
+"""One gateway with real agents and an assistant, and one Chromium, for all tests of the web UI."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from ploinky.gateway.pages import STATIC
+from ploinky.repos.folders import copy_folder
+from tests.cli.stage import Stage, give_back, make_stage
+from tests.engines import absent
+from tests.gateway.web import Web, web_of
+from tests.web.browser import AXE, PATIENCE_MS, Window, chromium_path, launch, open_window
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="package")
+def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A workspace of a few files with ``files``, ``echo`` and what ``team`` needs running."""
+    runtime = Path(tempfile.mkdtemp(prefix="pu-", dir="/tmp"))
+    made = make_stage(tmp_path_factory.mktemp("harbour"), runtime)
+    shutil.copytree(EXAMPLES / "tour" / "sample", made.root, dirs_exist_ok=True)
+    copy_folder(EXAMPLES, made.layout.repo("examples"), workspace=made.layout.root)
+    made.run("enable", "agent", "examples/files", "global")
+    made.run("enable", "agent", "crew/moody")
+    made.run("start", "team")
+    made.run("start", "files")
+    yield made
+    give_back(made)
+    shutil.rmtree(runtime)
+
+
+@pytest.fixture(scope="package")
+def api(harbour: Stage) -> Web:
+    """The same gateway by RPC, as a third client."""
+    return web_of(harbour)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if chromium_path() is None:
+        absent("chromium", "Chromium is not installed")
+    if not (STATIC / "index.html").is_file():
+        absent("chromium", "the web UI is not built: make web")
+    if not AXE.is_file():
+        absent("chromium", "axe-core is not installed: tests/peers/install.sh")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        launched = launch(playwright)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def window(browser: Browser, harbour: Stage) -> Iterator[Window]:
+    """A desktop browser; whatever its page complained of fails the test."""
+    with open_window(browser, harbour) as opened:
+        yield opened
+        assert opened.faults == []
+        assert opened.foreign == []
