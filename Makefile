@@ -7,7 +7,7 @@ export RUNTIME
 # Last, so that what the system has comes first: Node for agents, where the system has none.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo stop test check bench docs launcher web wheel pins clean
+.PHONY: demo stop test check bench docs launcher web pictures wheel pins clean
 
 demo:
 	@sh tools/environment.sh demo
@@ -40,6 +40,9 @@ launcher:
 
 web:
 	@.venv/bin/python web/build_web.py
+
+pictures:
+	@.venv/bin/python tools/pictures.py
 
 wheel:
 	@sh tools/environment.sh test

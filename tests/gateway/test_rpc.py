@@ -236,6 +236,16 @@ def test_a_method_called_too_often_says_when_to_come_again(web: Web) -> None:
     assert int(limited[0]["data"]["details"]["retryAfterS"]) >= 1
 
 
+def test_doctor_and_a_repository_run_programs_of_the_host(town: Stage, web: Web) -> None:
+    found = {row["check"]: row["status"] for row in web.call("gateway.doctor")["findings"]}
+    assert found["git"] == "ok"
+    (town.root / "quay" / "crane").mkdir(parents=True)
+    (town.root / "quay" / "crane" / "manifest.json").write_text('{"container": "x"}', encoding="utf-8")
+    web.call("repos.add", name="quay", url="quay")
+    assert ("quay", "crane") in [(row["repo"], row["agent"]) for row in web.call("agents.list")]
+    assert web.error("repos.add", name="nowhere", url="https://127.0.0.1:9/none.git")["data"]["code"]
+
+
 def test_every_method_is_described(web: Web) -> None:
     document = web.call("rpc.discover")
     assert document["openrpc"].startswith("1.")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from ploinky.gateway.pages import STATIC
 from ploinky.repos.folders import copy_folder
-from tests.cli.stage import Stage, give_back, make_stage
+from tests.cli.stage import Stage, eventually, give_back, make_stage
 from tests.engines import absent
 from tests.gateway.web import Web, web_of
 from tests.web.browser import AXE, PATIENCE_MS, Window, chromium_path, launch, open_window
@@ -31,6 +31,10 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     made.run("enable", "agent", "crew/moody")
     made.run("start", "team")
     made.run("start", "files")
+    web = web_of(made)
+    eventually(
+        lambda: {"mood", "search_text"} <= {tool["name"] for tool in web.call("tools.list")}, "the tools"
+    )
     yield made
     give_back(made)
     shutil.rmtree(runtime)

@@ -57,8 +57,9 @@ async def run(
         PloinkyError: ``COMMAND_NOT_FOUND`` if the program is missing or may not be run.
         DeadlineError: ``COMMAND_TIMEOUT`` after ``timeout_s``.
     """
+    given = None if env is None else dict(env)  # uvloop takes nothing but a dict
     try:
-        process = await anyio.open_process(list(argv), cwd=cwd, env=env, start_new_session=True)
+        process = await anyio.open_process(list(argv), cwd=cwd, env=given, start_new_session=True)
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise PloinkyError(
             "COMMAND_NOT_FOUND", f"Cannot run {argv[0]!r}: {error.strerror}.", details={"command": argv[0]}
