@@ -82,6 +82,13 @@ async def test_links_lead_to_the_sandboxs_own_files_only(folder: Path, tmp_path:
     assert victim.read_text() == "mine"
 
 
+async def test_a_home_that_became_a_link_leads_nowhere(folder: Path, tmp_path: Path) -> None:
+    await run(folder, f"rm -rf .home; ln -s {tmp_path}/made .home")
+    ran = await run(folder, "mkdir -p $HOME/x; echo still here")
+    assert ran.stdout == b"still here\n"
+    assert not (tmp_path / "made").exists()
+
+
 async def test_the_folder_itself_may_not_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

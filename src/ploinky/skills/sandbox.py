@@ -129,7 +129,8 @@ class Sandbox:
         return Ran(ran.returncode, ran.stdout, ran.stderr, ran.ending, tuple(dict.fromkeys(rules.refused)))
 
     async def _spawn(self, plan: RunPlan, bwrap: Bwrap, folder: Path, limits: LimitPlan) -> Ran:
-        (plan.folder / ".home").mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # a link that a program left there stays one
+            (plan.folder / ".home").mkdir()
         with contextlib.ExitStack() as stack:
             held = _held(stack, plan)
             options = sandbox_options(plan, self._host, _files(folder), bwrap, held)
