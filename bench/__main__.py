@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assistants, calls, commands, installs, life, models
+from bench import assistants, calls, commands, installs, life, models, router
 from bench.report import Table
 from bench.workspace import has_podman
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[tuple[str, ...]], Table]] = {
     "commands": commands.run,
     "life": life.run,
     "calls": calls.run,
+    "router": router.run,
     "installs": installs.run,
     "models": models.run,
     "assistants": assistants.run,

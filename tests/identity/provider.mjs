@@ -1,5 +1,5 @@
 // npm's oidc-provider on a free port of the loopback. Prints the port, waits for one line of JSON on stdin
-// ({"redirects": [...], "account": "alice", "verified": true}), prints "ready", ends with its stdin.
+// ({"redirects": [...], "account": "alice", "verified": true, "ttl": 600}), prints "ready", ends with its stdin.
 import http from "node:http";
 import readline from "node:readline";
 import Provider from "oidc-provider";
@@ -37,17 +37,19 @@ const provider = new Provider(issuer, {
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    registration: { enabled: true },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (_, resource) => ({
         scope: "tools:call agents:read",
         audience: resource,
         accessTokenFormat: "jwt",
-        accessTokenTTL: 600,
+        accessTokenTTL: told.ttl,
         jwt: { sign: { alg: "RS256" } },
       }),
     },
   },
+  issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_, id) => ({
     accountId: id,
@@ -61,7 +63,8 @@ async function interact(request, answer) {
   const grant = grantId
     ? await provider.Grant.find(grantId)
     : new provider.Grant({ accountId: told.account, clientId: params.client_id });
-  grant.addOIDCScope(params.scope);
+  if (params.scope) grant.addOIDCScope(params.scope);
+  if (params.resource) grant.addResourceScope(params.resource, "tools:call agents:read");
   const result = { login: { accountId: told.account }, consent: { grantId: await grant.save() } };
   await provider.interactionFinished(request, answer, result, { mergeWithLastSubmission: true });
 }

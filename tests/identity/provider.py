@@ -25,11 +25,13 @@ class IdentityProvider:
     url: str
     process: subprocess.Popen[str]
 
-    def open(self, *, redirects: list[str], account: str = "alice", verified: bool = True) -> None:
+    def open(
+        self, *, redirects: list[str], account: str = "alice", verified: bool = True, token_ttl_s: int = 600
+    ) -> None:
         """Let it serve: where it may send browsers back, and who everybody is that logs in."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        told = {"redirects": redirects, "account": account, "verified": verified}
+        told = {"redirects": redirects, "account": account, "verified": verified, "ttl": token_ttl_s}
         self.process.stdin.write(json.dumps(told) + "\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().strip() == "ready"

@@ -161,6 +161,8 @@ COMMANDS = (
             Entry("config", "Print, install or remove the configuration of an MCP client.", "clients:config"),
             Entry("approvals", "List the calls that wait for approval.", "clients:approvals"),
             Entry("approve", "Let a call that waits go on, or refuse it.", "clients:approve"),
+            Entry("login", "Sign in at an MCP server outside.", "clients:login"),
+            Entry("logout", "Forget a login at an MCP server outside.", "clients:logout"),
             Entry("stdio", "Be an MCP server on stdin and stdout for the router.", "clients:stdio"),
         ),
     ),

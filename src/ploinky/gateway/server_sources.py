@@ -10,15 +10,29 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Container, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.planner import StartPlan
 from ploinky.manifest.values import DEFAULT_WORKDIR, McpSpec
+from ploinky.operations.server_login import OWNER, Login, SealedTokens
 from ploinky.router.routes import AgentRoute
-from ploinky.router.servers.source import HeaderSource, PortSource, ServerSource, StdioSource, UrlSource
+from ploinky.router.servers.scout import SCOUT
+from ploinky.router.servers.source import (
+    AuthSource,
+    HeaderSource,
+    PortSource,
+    ServerSource,
+    StdioSource,
+    UrlSource,
+)
 from ploinky.secrets.environment import expand
+from ploinky.secrets.sealed import SealedStore
 from ploinky.workspace.settings import McpServer
+
+if TYPE_CHECKING:
+    import httpx2
 
 _log = logging.getLogger(__name__)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -50,9 +64,26 @@ def outside_routes(
         if key in taken:
             _log.warning("mcpServers.%s is left out: an agent has that name", key)
             continue
-        source = UrlSource(server.url, _headers_of_settings(ctx, key, server))
+        source = UrlSource(
+            server.url, _headers_of_settings(ctx, key, server), _login_of(ctx, key, server, server.url)
+        )
         routes.append(AgentRoute(key=key, socket_path=Path("/nonexistent"), server=source))
     return routes
+
+
+def _login_of(ctx: LifecycleContext, key: str, server: McpServer, url: str) -> AuthSource:
+    """Signs requests by the login of the caller, or of the owner for all."""
+    store = SealedStore(ctx.layout, ctx.environ)
+    logins: dict[str, Login] = {}
+
+    async def auth(caller: str) -> httpx2.Auth | None:
+        user = caller if server.per_user and caller != SCOUT else OWNER
+        login = logins.get(user)
+        if login is None:
+            login = logins[user] = Login(SealedTokens(store, key, user), url)
+        return await login.auth()
+
+    return auth
 
 
 def _headers_of_settings(ctx: LifecycleContext, key: str, server: McpServer) -> HeaderSource:

@@ -6,12 +6,13 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
-from ploinky.base.jsontypes import JsonObject, JsonValue, find_object
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.base.names import closest
 from ploinky.lifecycle.emitting import Emit, as_events
 from ploinky.operations.gateway_link import require_client
 from ploinky.router.gateway_client import GatewayClient, ToolInfo, ToolProgress
 from ploinky.wire.events import Event, Progress, Result
+from ploinky.workspace.documents import read_json_object
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.summary import read_summaries
 
@@ -88,7 +89,10 @@ def _split(target: str, keys: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _enabled(layout: Layout) -> list[str]:
-    return [summary.key for summary in read_summaries(layout)]
+    servers = (read_json_object(layout.config_file, code="CONFIG_INVALID") or {}).get("mcpServers")
+    named = servers.items() if isinstance(servers, dict) else ()
+    outside = [str(key) for key, server in named if find_text(server, "url") is not None]
+    return [*[summary.key for summary in read_summaries(layout)], *outside]
 
 
 def _not_enabled(agent: str, keys: Sequence[str]) -> NotFoundError:

@@ -38,6 +38,15 @@ class SealedStore:
         self._lock = layout.lock("sealed" if path is None else f"sealed-{path.name.strip('.')}")
         self._keys = MasterKeys(layout, environ)
 
+    @property
+    def stamp(self) -> tuple[int, int] | None:
+        """Differs when the file has changed; None if there is none. Opens nothing."""
+        try:
+            facts = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns
+
     def get(self, scope: Scope, name: str) -> str | None:
         """The text, or None if there is none."""
         place = _place(scope, name)

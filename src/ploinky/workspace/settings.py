@@ -132,7 +132,8 @@ class McpServer(CamelSection):
     """An MCP server in the shape that clients' files have: a command to run, or a URL.
 
     A command runs in a sandbox of its own, from ``image`` where the runtime uses images. ``env`` and
-    ``headers`` may hold ``${VAR}`` of the workspace's variables and secrets. Other keys are ignored.
+    ``headers`` may hold ``${VAR}`` of the workspace's variables and secrets. With ``perUser`` each caller
+    needs a login of its own at a URL; else the owner's serves all. Other keys are ignored.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -143,6 +144,7 @@ class McpServer(CamelSection):
     url: Annotated[str, Field(pattern="^https?://")] | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     image: str | None = None
+    per_user: bool = False
     disabled: bool = False
 
     @model_validator(mode="after")

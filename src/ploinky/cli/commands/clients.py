@@ -70,6 +70,29 @@ def stdio(invocation: Invocation) -> None:
     run_async(lambda: serve_stdio(layout))
 
 
+@command("login", "ploinky mcp login tracker", "ploinky mcp login tracker --user client:laptop")
+@click.argument("server")
+@click.option("--user", default="owner", show_default=True, help="Whose: owner, or a caller: client:NAME.")
+def login(invocation: Invocation, server: str, user: str) -> None:
+    """Sign in at an MCP server outside (a URL of mcpServers in config.json), in your browser.
+
+    Tokens are kept encrypted and renewed by the gateway.
+    """
+    from ploinky.operations.server_login import login_server
+
+    perform(invocation, functools.partial(login_server, name=server, user=user))
+
+
+@command("logout", "ploinky mcp logout tracker")
+@click.argument("server")
+@click.option("--user", default="owner", show_default=True, help="Whose login.")
+def logout(invocation: Invocation, server: str, user: str) -> None:
+    """Forget a login at an MCP server outside."""
+    from ploinky.operations.server_login import logout_server
+
+    perform(invocation, functools.partial(logout_server, name=server, user=user))
+
+
 @command("approvals", "ploinky mcp approvals", "ploinky mcp approvals --json")
 def approvals(invocation: Invocation) -> None:
     """List the calls that wait for approval.

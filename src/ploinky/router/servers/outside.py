@@ -35,7 +35,7 @@ class UrlDoor:
             request.method, self._source.url, headers=headers, content=request.body or None
         )
         try:
-            response = await self._client.send(built, stream=True)
+            response = await self._client.send(built, stream=True, auth=await self._source.auth(caller))
         except httpx2.ConnectError as error:
             host = urlsplit(self._source.url).hostname
             raise PloinkyError(UNREACHABLE, f"{host} cannot be reached.") from error

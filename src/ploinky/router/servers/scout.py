@@ -16,6 +16,7 @@ from ploinky.mcp.upstream import Ask, Back, ClientFacts, Conversation, Offer
 
 _MOST_PAGES = 100
 _MOST_ITEMS = 10_000
+SCOUT = "scout"
 CAPABLE: JsonObject = {"elicitation": {}, "sampling": {}, "roots": {"listChanged": True}}
 EVERY_LIST: JsonObject = {
     "notifications": {
@@ -24,9 +25,9 @@ EVERY_LIST: JsonObject = {
         "resourcesListChanged": True,
     }
 }
-SCOUT_SESSION = ClientFacts(caller="scout", version="2025-11-25", capabilities=CAPABLE)
+SCOUT_SESSION = ClientFacts(caller=SCOUT, version="2025-11-25", capabilities=CAPABLE)
 SCOUT_STATELESS = ClientFacts(
-    caller="scout", version=STATELESS_VERSIONS[-1], stateless=True, capabilities=CAPABLE
+    caller=SCOUT, version=STATELESS_VERSIONS[-1], stateless=True, capabilities=CAPABLE
 )
 
 

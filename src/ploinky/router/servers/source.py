@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ploinky.base.errors import PloinkyError
+
+if TYPE_CHECKING:
+    import httpx2
 
 UNREACHABLE = "SERVER_UNREACHABLE"
 LOST = "SERVER_LOST"
@@ -29,6 +33,7 @@ class PortSource:
     path: str = "/mcp"
 
 
+AuthSource = Callable[[str], Awaitable["httpx2.Auth | None"]]
 HeaderSource = Callable[[str], Awaitable[Mapping[str, str]]]
 
 
@@ -36,13 +41,18 @@ async def no_headers(caller: str) -> Mapping[str, str]:
     return {}
 
 
+async def no_auth(caller: str) -> httpx2.Auth | None:
+    return None
+
+
 @dataclass(frozen=True)
 class UrlSource:
-    """A server outside. ``headers`` gives those that a request of a caller needs, secrets among them."""
+    """A server outside. ``headers`` gives those that a request of a caller needs, secrets among them;
+    ``auth`` what signs it by a login, if there is one."""
 
     url: str
     headers: HeaderSource = field(default=no_headers, compare=False)
-    oauth: bool = False
+    auth: AuthSource = field(default=no_auth, compare=False)
 
 
 ServerSource = StdioSource | PortSource | UrlSource
