@@ -74,9 +74,10 @@ def stdio(invocation: Invocation) -> None:
 @click.argument("server")
 @click.option("--user", default="owner", show_default=True, help="Whose: owner, or a caller: client:NAME.")
 def login(invocation: Invocation, server: str, user: str) -> None:
-    """Sign in at an MCP server outside (a URL of mcpServers in config.json), in your browser.
+    """Sign in at an MCP server outside.
 
-    Tokens are kept encrypted and renewed by the gateway.
+    It is a URL of mcpServers in config.json; your browser shows its login. Tokens are kept encrypted and
+    renewed by the gateway.
     """
     from ploinky.operations.server_login import login_server
 
