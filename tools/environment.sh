@@ -71,7 +71,10 @@ if ! command -v node >/dev/null; then # the Makefile puts .venv/bin behind the s
   ln -sf "$(wheel_of_node)/bin/node" .venv/bin/node
 fi
 .venv/bin/python web/build_web.py --if-possible
-if [ "$set_name" = test ]; then PATH="$(wheel_of_node)/bin:$PATH" sh tests/peers/install.sh; fi
+if [ "$set_name" = test ]; then
+  wheel=$(wheel_of_node)
+  PATH="$wheel/bin:$PATH" NPM_SCRIPT="$wheel/lib/node_modules/npm/bin/npm-cli.js" sh tests/peers/install.sh
+fi
 command -v git >/dev/null || install_package "git is missing" git
 if [ "${RUNTIME:-sandbox}" = sandbox ] && ! command -v bwrap >/dev/null; then
   install_package "bubblewrap is missing" bubblewrap

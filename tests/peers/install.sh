@@ -1,8 +1,11 @@
 #!/bin/sh
 # Install the npm packages that tests start (real servers and clients made by others) into node_modules here.
-# Does nothing when nothing changed. Needs npm.
+# Does nothing when nothing changed. NPM_SCRIPT is the file of npm that node runs; without it: npm itself.
 set -eu
 cd "$(dirname "$0")"
+if [ -n "${NPM_SCRIPT:-}" ]; then
+  npm() { node "$NPM_SCRIPT" "$@"; }
+fi
 command -v npm >/dev/null || { echo "[peers] npm is missing: tests that need these packages cannot run" >&2; exit 1; }
 wanted=$(cksum <package-lock.json)
 if [ "$(cat node_modules/.installed 2>/dev/null)" != "$wanted" ]; then
