@@ -22,6 +22,7 @@ PAGES = {
     "chat": "/chat/default/looked-at",
     "tools": "/tools/files/search_text",
     "assistants": "/assistants/default",
+    "skills": "/skills",
     "approvals": "/approvals",
     "activity": "/activity",
     "terminal": "/terminal/echo",

@@ -110,6 +110,19 @@ def test_a_secret_is_set_and_deleted_and_is_nowhere_in_the_browser(window: Windo
     assert all(each["name"] != "PIER_KEY" for each in api.call("secrets.list"))
 
 
+def test_a_key_of_a_provider_is_set_and_deleted_and_never_shown(window: Window, api: Web) -> None:
+    page, value = window.page, "sk-tide-4410"
+    window.go("/settings/models")
+    page.get_by_label("Provider key").fill(value)
+    page.get_by_role("button", name="Set key").click()
+    delete = page.get_by_role("button", name="Delete apiKey of openai-compatible")
+    expect(delete).to_be_visible()
+    assert value not in stored(window)
+    delete.click()
+    expect(delete).to_be_hidden()
+    assert api.call("provider.credentials.list")["providers"] == {}
+
+
 def test_the_profile_is_changed_for_all_who_watch(window: Window, api: Web) -> None:
     page = window.page
     window.go("/settings/environment")

@@ -67,7 +67,7 @@ export function useEvents(topic: string, listener: (event: HubEvent) => void): v
 /** Which answers an event of a topic makes old. */
 const STALE_BY_TOPIC: Record<string, string[]> = {
   agents: ["agents.status", "agents.list", "tools.list", "agents.graph"],
-  operations: ["operations.list", "agents.status", "agents.list", "repos.list", "agents.graph"],
+  operations: ["operations.list", "skills.list", "skills.credentials.list", "agents.status", "agents.list", "repos.list", "agents.graph"],
   calls: ["calls.statistics", "audit.list"],
   threads: ["chat.sessions"],
   approvals: ["approval.list", "approval.capabilities"],

@@ -17,6 +17,7 @@ const SettingsPage = lazy(() => import("../pages/settings/Settings"));
 const TerminalPage = lazy(() => import("../pages/terminal/TerminalPage"));
 const Chat = lazy(() => import("../pages/chat/Chat"));
 const Assistants = lazy(() => import("../pages/assistants/Assistants"));
+const Skills = lazy(() => import("../pages/skills/Skills"));
 const Approvals = lazy(() => import("../pages/approvals/Approvals"));
 
 function OfflineBar() {
@@ -48,6 +49,7 @@ export function Shell({ canLogOut }: { canLogOut: boolean }) {
               <Route path="/chat/:profile?/:session?" component={Chat} />
               <Route path="/tools/:agent?/:tool?" component={Tools} />
               <Route path="/assistants/:profile?" component={Assistants} />
+              <Route path="/skills" component={Skills} />
               <Route path="/approvals" component={Approvals} />
               <Route path="/activity" component={ActivityPage} />
               <Route path="/terminal/:agent?" component={TerminalPage} />

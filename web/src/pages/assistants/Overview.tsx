@@ -7,6 +7,7 @@ import { Button, Field } from "../../ui/parts";
 import { useToast } from "../../ui/toast";
 import type { PartProps } from "./Assistants";
 import { ModelChoice } from "./CreateAssistant";
+import { ModelTest } from "./ModelTest";
 
 type Update = { profileId: string; settings: JsonMap };
 const LIMITS: [string, string][] = [
@@ -101,6 +102,7 @@ export function Overview({ profile }: PartProps) {
           <Button kind="primary" type="submit" busy={update.isPending}>
             Save
           </Button>
+          <ModelTest profileId={profile.profileId} />
         </div>
       </form>
       <div className="stack">

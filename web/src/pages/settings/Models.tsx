@@ -5,6 +5,7 @@ import { RpcError } from "../../api/rpc";
 import type { ConfigAnswer, JsonMap } from "../../api/types";
 import { Badge, Button, Empty, ErrorNote, Field } from "../../ui/parts";
 import { useToast } from "../../ui/toast";
+import { ProviderKeys } from "./ProviderKeys";
 import { PROVIDERS } from "./providers";
 import type { PartProps } from "./Settings";
 
@@ -69,6 +70,7 @@ export function Models({ config }: PartProps) {
     patch.mutate({ patch: change }, { onSuccess: () => toast.say(done), onError: setError });
   };
   return (
+    <>
     <section className="card flush" aria-labelledby="models-title">
       <div className="card-head">
         <div>
@@ -126,5 +128,7 @@ export function Models({ config }: PartProps) {
         </div>
       )}
     </section>
+    <ProviderKeys />
+    </>
   );
 }
