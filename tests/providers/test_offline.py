@@ -57,6 +57,8 @@ async def test_a_call_is_handed_to_the_caller_and_its_result_shown() -> None:
     answered = await say(asked, fold.message, ToolMessage(call.id, call.name, "a.md\nb.md"))
     assert answered.message.text == "a.md\nb.md"
     assert answered.require_done().reason is StopReason.END
+    marked = ToolMessage(call.id, call.name, "[from outside]\na.md\n[end]", plain="a.md")
+    assert (await say(asked, fold.message, marked)).message.text == "a.md"
 
 
 async def test_a_failed_call_is_shown_as_failed() -> None:

@@ -105,7 +105,8 @@ def _results(messages: Sequence[Message]) -> str:
     for message in reversed(messages):
         if not isinstance(message, ToolMessage):
             break
-        texts.append(f"{message.name} failed:\n{message.text}" if message.is_error else message.text)
+        said = message.text if message.plain is None else message.plain
+        texts.append(f"{message.name} failed:\n{said}" if message.is_error else said)
     return "\n\n".join(reversed(texts)) or "The tool answered with nothing."
 
 

@@ -67,12 +67,17 @@ class AssistantMessage:
 
 @dataclass(frozen=True)
 class ToolMessage:
-    """The result of the call ``call_id``; every call needs one before the next turn."""
+    """The result of the call ``call_id``; every call needs one before the next turn.
+
+    ``plain`` is the text as a person is shown it, without the marks that tell a model what it is; None: it has
+    none.
+    """
 
     call_id: str
     name: str
     text: str
     is_error: bool = False
+    plain: str | None = None
 
 
 Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage | ToolMessage

@@ -65,7 +65,7 @@ export async function rpc<T>(method: string, params: object = {}, signal?: Abort
 }
 
 export interface Session {
-  mode: "token" | "password" | "none";
+  mode: "token" | "password" | "oidc" | "none";
   loggedIn: boolean;
 }
 

@@ -3,7 +3,7 @@ import { logIn, RpcError } from "../api/rpc";
 import { Button, Field, Note } from "../ui/parts";
 
 interface Props {
-  mode: "token" | "password" | "none" | "unreachable";
+  mode: "token" | "password" | "oidc" | "none" | "unreachable";
   onDone: () => Promise<void>;
 }
 
@@ -11,7 +11,8 @@ export function Login({ mode, onDone }: Props) {
   const [value, setValue] = useState("");
   const [error, setError] = useState<RpcError | null>(null);
   const [busy, setBusy] = useState(false);
-  const linkWasUsed = new URLSearchParams(window.location.search).get("link") === "used";
+  const query = new URLSearchParams(window.location.search);
+  const linkWasUsed = query.get("link") === "used";
   const word = mode === "password" ? "Password" : "Token";
 
   async function submit(event: FormEvent) {
@@ -47,6 +48,18 @@ export function Login({ mode, onDone }: Props) {
             <Button kind="primary" type="submit" busy={busy}>
               Try again
             </Button>
+          </>
+        ) : mode === "oidc" ? (
+          <>
+            <p className="soft">Log in to your workspace.</p>
+            {query.get("login") === "refused" && (
+              <Note kind="bad" title="That login was refused.">
+                Only accounts that the workspace names may come in. <code>ploinky open</code> also logs you in.
+              </Note>
+            )}
+            <a className="button primary" href="/login/oidc">
+              Log in with your provider
+            </a>
           </>
         ) : (
           <>
