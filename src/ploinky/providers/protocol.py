@@ -69,8 +69,7 @@ class AssistantMessage:
 class ToolMessage:
     """The result of the call ``call_id``; every call needs one before the next turn.
 
-    ``plain`` is the text as a person is shown it, without the marks that tell a model what it is; None: it has
-    none.
+    ``plain`` is the text as a person is shown it, without marks for models; None: it has none.
     """
 
     call_id: str
