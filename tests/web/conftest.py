@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from ploinky.gateway.pages import STATIC
 from ploinky.repos.folders import copy_folder
+from ploinky.workspace.settings_change import change_settings
 from tests.cli.stage import Stage, eventually, give_back, make_stage
 from tests.engines import absent
 from tests.gateway.web import Web, web_of
@@ -26,6 +27,8 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     runtime = Path(tempfile.mkdtemp(prefix="pu-", dir="/tmp"))
     made = make_stage(tmp_path_factory.mktemp("harbour"), runtime)
     shutil.copytree(EXAMPLES / "tour" / "sample", made.root, dirs_exist_ok=True)
+    roomy = {"off": {"provider": "offline", "maxContextTokens": 64_000}}  # for all tools at once
+    change_settings(made.layout, {"models": roomy, "defaultModel": "off"})
     copy_folder(EXAMPLES, made.layout.repo("examples"), workspace=made.layout.root)
     made.run("enable", "agent", "examples/files", "global")
     made.run("enable", "agent", "crew/moody")
