@@ -2,7 +2,7 @@
 
 Messages are MCP's own, parsed, under the agent's own names, and of no era: an implementation speaks to its
 agent as it must, the router speaks to the client as it must. To add a kind of agent: fulfil ``Upstream`` and
-``Conversation`` and pass ``tests/router/contract``.
+``Conversation`` and pass ``tests/router/test_bridging.py``.
 """
 
 from __future__ import annotations
