@@ -27,7 +27,7 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     runtime = Path(tempfile.mkdtemp(prefix="pu-", dir="/tmp"))
     made = make_stage(tmp_path_factory.mktemp("harbour"), runtime)
     shutil.copytree(EXAMPLES / "tour" / "sample", made.root, dirs_exist_ok=True)
-    roomy = {"off": {"provider": "offline", "maxContextTokens": 64_000}}  # for all tools at once
+    roomy = {"off": {"provider": "offline"}}
     change_settings(made.layout, {"models": roomy, "defaultModel": "off"})
     copy_folder(EXAMPLES, made.layout.repo("examples"), workspace=made.layout.root)
     made.run("enable", "agent", "examples/files", "global")

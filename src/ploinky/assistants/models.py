@@ -8,11 +8,12 @@ import anyio
 
 from ploinky.assistants.settings import ContextSettings
 from ploinky.base.errors import PloinkyError
-from ploinky.providers.config import ModelConfig
+from ploinky.providers.config import OFFLINE, ModelConfig
 from ploinky.providers.models import Models
 from ploinky.providers.protocol import ModelInfo, Provider
 
 _INFO_TIMEOUT_S = 10.0
+_ROOM_TOKENS = 1_000_000  # so that no tool has to be left out
 MakeModels = Callable[[str], Models]
 """The configured models for the assistant of an id, with its own keyring."""
 
@@ -39,6 +40,8 @@ class AssistantModel:
             return settings.max_context_tokens, "context.maxContextTokens"
         if self.entry.max_context_tokens is not None:
             return self.entry.max_context_tokens, f"models.{self.model_id}.maxContextTokens"
+        if self.entry.provider == OFFLINE.provider:
+            return _ROOM_TOKENS, "nothing is sent to a model"
         info = await self.info()
         if info.context_tokens is not None:
             return info.context_tokens, "the provider"
