@@ -18,6 +18,7 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from ploinky.base.process_id import ProcessId
 from ploinky.base.waits import wait_until
 from tests.cli.stage import Stage, eventually, give_back, make_stage
 from tests.gateway.web import Web, web_of
@@ -31,8 +32,8 @@ SCRIPT = Script(calls=[("echo__say", {"text": "over the water"})], answer=ANSWER
 WAITING = Script(calls=[("echo__wait", {})], answer=ANSWER)
 
 
-def settings(server: LlamaServer) -> dict[str, object]:
-    model = {"provider": "openai-compatible", "baseURL": server.openai_url, "openaiModelId": MODEL}
+def settings(url: str) -> dict[str, object]:
+    model = {"provider": "openai-compatible", "baseURL": url, "openaiModelId": MODEL}
     return {
         "runtime": "sandbox",
         "gateway": {"port": 0},
@@ -53,7 +54,7 @@ def harbour(tmp_path_factory: pytest.TempPathFactory, llama: LlamaServer) -> Ite
     """A workspace whose assistant is served by llama.cpp, with a real agent at hand."""
     runtime = Path(tempfile.mkdtemp(prefix="ph-", dir="/tmp"))
     made = make_stage(tmp_path_factory.mktemp("harbour"), runtime)
-    made.layout.config_file.write_text(json.dumps(settings(llama)), encoding="utf-8")
+    made.layout.config_file.write_text(json.dumps(settings(llama.openai_url)), encoding="utf-8")
     made.run("start", "echo")
     yield made
     give_back(made)
@@ -64,7 +65,10 @@ def kill_gateway(stage: Stage) -> None:
     """End the gateway as a crash would, and wait for the next one."""
     before = stage.endpoint.process
     before.signal(signal.SIGKILL)
+    await_next_gateway(stage, before)
 
+
+def await_next_gateway(stage: Stage, before: ProcessId) -> None:
     def again() -> bool:
         try:
             return stage.endpoint.process != before and web_of(stage).send("GET", "/readyz").status == 200
@@ -82,6 +86,8 @@ def follow(web: Web, session: str, kind: str, after: str = "0") -> list[tuple[st
             seen.append((event_id, value))
             if value["event"] == kind:
                 return seen
+            if value["event"] == "done":
+                break
     raise AssertionError(f"no {kind} came")
 
 
@@ -162,7 +168,7 @@ def test_a_run_is_cancelled_while_the_model_speaks(harbour: Stage) -> None:
 
 def test_a_gateway_killed_while_a_tool_runs_says_so_in_its_result(harbour: Stage) -> None:
     with running_llama(WAITING, context=16384) as server:
-        harbour.layout.config_file.write_text(json.dumps(settings(server)), encoding="utf-8")
+        harbour.layout.config_file.write_text(json.dumps(settings(server.openai_url)), encoding="utf-8")
         web = web_of(harbour)
         web.call("config.reload")
         web.call("profile.update", profileId="default", settings={"tools": {"trust": ["echo.*"]}})
@@ -178,7 +184,7 @@ def test_a_gateway_killed_while_a_tool_runs_says_so_in_its_result(harbour: Stage
 
 
 async def test_an_assistant_is_a_tool_for_every_mcp_client(harbour: Stage, llama: LlamaServer) -> None:
-    harbour.layout.config_file.write_text(json.dumps(settings(llama)), encoding="utf-8")
+    harbour.layout.config_file.write_text(json.dumps(settings(llama.openai_url)), encoding="utf-8")
     web = web_of(harbour)
     web.call("config.reload")
     web.call("profile.update", profileId="default", settings={"tools": {"trust": ["echo.*"]}})

@@ -28,6 +28,12 @@ def test_a_skill_is_judged_approved_installed_and_removed(web: Web, town: Stage)
     assert looked["verdict"] == "needs-approval"
     refused = web.error("skills.install", source="tide", wait=True)
     assert refused["data"]["code"] == "SKILL_NEEDS_APPROVAL"
+    assert refused["data"]["details"] == {"digest": looked["digest"]}
+    assert [each["rule"] for each in looked["findings"]] == ["unknown-command"]
+    assert [each["label"] for each in looked["steps"]] == ["frobnicate || true"]
+    assert web.call("skills.list") == []
+    stale = web.error("skills.install", source="tide", approve="0" * 64, wait=True)
+    assert stale["data"]["code"] == "SKILL_NEEDS_APPROVAL"
     web.call("skills.install", source="tide", approve=looked["digest"], wait=True)
     assert [each["id"] for each in web.call("skills.list")] == ["tide"]
     web.call("skills.credentials.set", skillId="tide", keyName="TIDE_KEY", value="planted-value")

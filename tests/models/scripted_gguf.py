@@ -26,12 +26,14 @@ STRENGTH = 40.0
 @dataclass(frozen=True)
 class Script:
     """What the model says. ``calls`` come first where tools are on offer; ``answer`` follows their results.
+    After the result of one call it makes those of ``then``, if there are any, before it answers.
 
     ``greeting`` answers where no tool is on offer. Somebody who writes ``forever`` gets an answer that never
     ends. Names of tools are those of the wire, so ``files__find`` for ``files.find``.
     """
 
     calls: Sequence[tuple[str, Mapping[str, object]]] = ()
+    then: Sequence[tuple[str, Mapping[str, object]]] = ()
     answer: str = "The tool has answered."
     greeting: str = "Good morning."
 
@@ -39,15 +41,23 @@ class Script:
 def write_model(path: Path, script: Script, *, context: int = 4096) -> None:
     """Write the model into ``path``."""
     vocabulary = _Vocabulary()
-    calls = "\n".join(
-        "<tool_call>\n" + json.dumps({"name": name, "arguments": dict(arguments)}) + "\n</tool_call>"
-        for name, arguments in script.calls
-    )
-    chains = {"answer": script.answer, "greeting": script.greeting, "call": calls or script.answer}
+    chains = {
+        "answer": script.answer,
+        "greeting": script.greeting,
+        "call": _calls(script.calls) or script.answer,
+        "then": _calls(script.then) or script.answer,
+    }
     for name, text in chains.items():
         vocabulary.add_chain(f"<|{name}|>", text)
     vocabulary.add_loop("<|forever|>", FOREVER)
     _write(path, vocabulary, context)
+
+
+def _calls(calls: Sequence[tuple[str, Mapping[str, object]]]) -> str:
+    return "\n".join(
+        "<tool_call>\n" + json.dumps({"name": name, "arguments": dict(arguments)}) + "\n</tool_call>"
+        for name, arguments in calls
+    )
 
 
 class _Vocabulary:
@@ -132,7 +142,8 @@ TEMPLATE = """\
 {%- if add_generation_prompt %}
 {{- '<|im_start|>assistant\\n' }}
 {%- set last = messages[-1] %}
-{%- if last.role == 'tool' %}{{- '<|answer|>' }}
+{%- if last.role == 'tool' %}
+{%- if messages[-3].role == 'user' %}{{- '<|then|>' }}{%- else %}{{- '<|answer|>' }}{%- endif %}
 {%- elif last.content and 'forever' in last.content %}{{- '<|forever|>' }}
 {%- elif tools %}{{- '<|call|>' }}
 {%- else %}{{- '<|greeting|>' }}{%- endif %}
