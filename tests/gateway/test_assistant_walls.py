@@ -27,6 +27,8 @@ FIXTURES: list[dict[str, object]] = [
     {"match": {}, "response": {"toolCalls": [{"name": "echo__say", "arguments": {"text": KEPT}}]}},
 ]
 METHODS = method_table(SUBJECTS)
+BY_SOURCE = ("skills.analyze", "skills.fetchFromUrl", "skills.validate", "skills.install")
+BY_SKILL = ("skills.update", "skills.uninstall", "skills.credentials.list")
 OF_ASSISTANTS = sorted(name for name, row in METHODS.items() if "profile_id" in row.params.model_fields)
 
 
@@ -110,6 +112,12 @@ def parameters(method: str, ids: dict[str, str]) -> list[dict[str, Any]]:
         "workspace.semantic_search": [{"query": MARK}],
         "trace.ingest": [{"kind": "mine"}],
         "profile.update": [{"settings": {"name": "One"}}],
+        "provider.credentials.set": [{"providerId": "openai-compatible", "keyName": "other", "value": "x"}],
+        "provider.credentials.delete": [{"providerId": "openai-compatible"}],
+        **{name: [{"source": "two/skills"}] for name in BY_SOURCE},
+        **{name: [{"skillId": "tide"}] for name in BY_SKILL},
+        "skills.credentials.delete": [{"skillId": "tide", "keyName": "KEY"}],
+        "skills.credentials.set": [{"skillId": "tide", "keyName": "KEY", "value": "x"}],
         "profile.delete": [],
     }
     by_session = "session_id" in METHODS[method].params.model_fields

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ploinky.base.files import safe_join
 from ploinky.base.jsontypes import JsonValue
 from ploinky.gateway.methods.named_assistant import OfAssistant
 from ploinky.gateway.methods.running import OperationAnswer, collect
@@ -77,6 +78,7 @@ async def analyze(call: Call, params: SourceParams) -> JsonValue:
 
 async def install(call: Call, params: InstallParams) -> OperationAnswer:
     """Install a skill in a sandbox, if it is allowed or approved by its digest."""
+    call.services.household.require(params.profile_id)
     platform = call.services.platform()
     events = operations.install_skill(
         platform,
@@ -95,6 +97,7 @@ async def install(call: Call, params: InstallParams) -> OperationAnswer:
 
 async def update(call: Call, params: UpdateParams) -> OperationAnswer:
     """Fetch a skill again; what changed is judged, and installed if it is approved by its digest."""
+    call.services.household.require(params.profile_id)
     platform = call.services.platform()
     events = operations.update_skill(
         platform,
@@ -119,8 +122,9 @@ async def uninstall(call: Call, params: OfSkill) -> JsonValue:
 
 async def validate(call: Call, params: ValidateParams) -> JsonValue:
     """Check a skill strictly against the open format."""
+    call.services.household.require(params.profile_id)
     platform = call.services.platform()
-    return await collect(operations.validate_skill(platform, platform.layout.root / params.source))
+    return await collect(operations.validate_skill(platform, safe_join(platform.layout.root, params.source)))
 
 
 async def list_keys(call: Call, params: OfSkill) -> JsonValue:
