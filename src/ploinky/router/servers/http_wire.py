@@ -94,10 +94,10 @@ class HttpWire:
         async with self._open(post) as response:
             await response.read()
 
-    async def listen(self, take: Take) -> None:
+    async def listen(self, take: Take, listening: anyio.Event) -> None:
         reading = _Reading(None, take)
         for _ in range(_MOST_RESUMES):
-            if not await self._get(reading):
+            if not await self._get(reading, listening):
                 return
             await anyio.sleep(reading.retry_s)
 
@@ -122,8 +122,8 @@ class HttpWire:
                 return reading.answer
         raise lost("its stream ended before the answer")
 
-    async def _get(self, reading: _Reading) -> bool:
-        """Read a stream of what the server says; False if there is none."""
+    async def _get(self, reading: _Reading, listening: anyio.Event | None = None) -> bool:
+        """Read a stream of what the server says; False if there is none. ``listening``: set when it began."""
         resumed = {"last-event-id": reading.last_id} if reading.last_id else {}
         headers = {**self._headers(resumed), "accept": "text/event-stream"}
         try:
@@ -131,6 +131,8 @@ class HttpWire:
                 if response.status != 200 or not response.is_stream:
                     await response.read()
                     return False
+                if listening is not None:
+                    listening.set()
                 await reading.read(response)
                 return True
         except PloinkyError as error:

@@ -24,6 +24,7 @@ from ploinky.router.servers.wire import OpenWire, Wire, WireState
 
 GATEWAY_INFO: JsonObject = {"name": "ploinky", "version": __version__}
 _TELL_S = 2.0
+_LISTENING_S = 1.0
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -105,7 +106,7 @@ class SessionTalk:
         live = _Live(wire, Background(self._tasks, self._name))
         try:
             if wire.hears_at_once:
-                live.background.start(lambda: self._hear(live))
+                live.background.start(lambda: self._hear(live, anyio.Event()))
             live.introduction = await self._initialize(wire)
             state.version = find_text(live.introduction, "protocolVersion")
             await wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -115,7 +116,11 @@ class SessionTalk:
                 await wire.aclose()
             raise
         if not wire.hears_at_once:
-            live.background.start(lambda: self._hear(live))
+            # a server drops what it asks outside of any request while nobody listens
+            listening = anyio.Event()
+            live.background.start(lambda: self._hear(live, listening))
+            with anyio.move_on_after(_LISTENING_S):
+                await listening.wait()
         return live
 
     async def _initialize(self, wire: Wire) -> JsonObject:
@@ -128,11 +133,12 @@ class SessionTalk:
         message: JsonObject = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
         return _result(await wire.request(message, _NOTHING, lambda message: None))
 
-    async def _hear(self, live: _Live) -> None:
+    async def _hear(self, live: _Live, listening: anyio.Event) -> None:
         """Take what the server says unasked; a process that says nothing more has ended."""
         try:
-            await live.wire.listen(lambda message: self._unasked(live, message))
+            await live.wire.listen(lambda message: self._unasked(live, message), listening)
         finally:
+            listening.set()
             if live.wire.hears_at_once:
                 live.lost.set()
 

@@ -74,7 +74,8 @@ class StdioWire:
         async with self._writing:
             await self._process.send(orjson.dumps(message) + b"\n")
 
-    async def listen(self, take: Take) -> None:
+    async def listen(self, take: Take, listening: anyio.Event) -> None:
+        listening.set()
         try:
             await self._read(take)
             self._fail(lost(self._last_words()))

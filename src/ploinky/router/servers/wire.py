@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import anyio
+
 from ploinky.base.jsontypes import JsonObject
 
 Take = Callable[[JsonObject], None]
@@ -47,8 +49,9 @@ class Wire(Protocol):
         """
         ...
 
-    async def listen(self, take: Take) -> None:
-        """Take what the server says unasked, until it will say no more or the wire is lost."""
+    async def listen(self, take: Take, listening: anyio.Event) -> None:
+        """Take what the server says unasked, until it will say no more or the wire is lost; ``listening`` is
+        set when the server knows that somebody listens."""
         ...
 
     async def aclose(self) -> None:
