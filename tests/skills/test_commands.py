@@ -18,7 +18,9 @@ from tests.skills.commands import Labelled, labelled
 EVASIONS = labelled("evasions")
 HARMLESS = labelled("harmless")
 CONSTRUCTED = labelled("constructed")
+RED_TEAM = labelled("red_team")
 DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS) if each.label == "deny"]
+MORE_DENIED = [each.command for each in RED_TEAM if each.label == "deny"]
 
 
 def verdict(command: str) -> str:
@@ -43,6 +45,13 @@ def test_no_evasion_is_ever_allowed() -> None:
 def test_harmless_commands_are_never_denied() -> None:
     assert len(HARMLESS) >= 100
     assert judged_otherwise(HARMLESS) == []
+
+
+def test_commands_of_people_who_had_not_read_the_rules_are_judged_as_labelled() -> None:
+    """``red_team.jsonl`` was written before looking at the analyser, hostile and harmless in one file."""
+    assert len([each for each in RED_TEAM if each.label == "deny"]) >= 1000
+    assert len([each for each in RED_TEAM if each.label == "allow"]) >= 400
+    assert judged_otherwise(RED_TEAM) == []
 
 
 def test_the_constructed_commands_meet_their_bars() -> None:
@@ -97,13 +106,17 @@ MUTATIONS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_writing_a_denied_command_otherwise_never_makes_it_allowed(name: str) -> None:
     number = list(MUTATIONS).index(name)
-    mutated = [MUTATIONS[name](each) for each in DENIED[number % 4 :: 4]]
+    chosen = DENIED[number % 4 :: 4] + MORE_DENIED[number :: len(MUTATIONS)]
+    mutated = [MUTATIONS[name](each) for each in chosen]
     judged = judge_texts([(each, 1) for each in mutated])
     assert [text for text, each in zip(mutated, judged, strict=True) if each.verdict is Verdict.ALLOW] == []
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(DENIED), st.lists(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=3))
+@given(
+    st.sampled_from(DENIED + MORE_DENIED),
+    st.lists(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=3),
+)
 def test_nor_do_several_ways_at_once(command: str, names: list[str]) -> None:
     for name in names:
         command = MUTATIONS[name](command)

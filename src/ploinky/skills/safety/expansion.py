@@ -100,6 +100,10 @@ class Expander:
         if part.indirect or not part.simple:
             # an index of an array, a slice, a replacement: nobody follows those
             return [Value(HOLE, each.taints | {Taint.COMPUTED}, variables=each.variables) for each in found]
+        if part.operator == "@":
+            if any(each.text == "P" for each in word):
+                self._report("dynamic-eval", "a text that is expanded once more")
+            return [Value(HOLE, each.taints | {Taint.COMPUTED}, variables=each.variables) for each in found]
         unset = all(Taint.UNSET in each.taints for each in found)
         if part.operator in (":-", "-", ":=", "="):
             if part.operator.endswith("=") and unset:

@@ -7,13 +7,14 @@ rule goes through them.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ploinky.skills.safety.machine import FileFacts, Machine
 from ploinky.skills.safety.places import SKILL, Place, Zone, is_installed_skill, within
-from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
+from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
 if TYPE_CHECKING:
     from ploinky.skills.safety.walk import Walker
@@ -25,6 +26,9 @@ _INSTRUCTIONS = frozenset(
 _SCRIPT_ENDINGS = (".sh", ".bash", ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".lua")
 _SCRIPT_FOLDERS = ("scripts/", "bin/", "tools/", "src/", "lib/", "assets/", "cli/", "skills/", "dist/", "node_modules/.bin/",
                    ".venv/bin/", "venv/bin/", "env/bin/", "references/")  # fmt: skip
+_DESCRIPTOR = re.compile(r"/(?:dev/fd|dev/stdin|proc/(?:self|\$\$|\d+|\0)/fd)(?:/|\Z)")
+_KEYS = re.compile(r"/(?:g?shadow|passwd|sudoers|id_\w+|credentials|\.netrc|authorized_keys|environ)-?\Z")
+_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 _READABLE = frozenset({Zone.SELF, Zone.TEMP, Zone.SINK, Zone.OWN_HOME, Zone.SYSTEM})
 
 
@@ -77,12 +81,20 @@ class Invocation:
     def place(self, value: Value) -> Place:
         return self.machine.place(value)
 
+    def assign(self, name: str, value: Value) -> None:
+        """A variable that this command sets, judged as any assignment."""
+        self.walker.programs.check_assign(self, name, value)
+        self.machine.assign(name, [value])
+
     def read_file(self, value: Value) -> Stream:
         """What reading a path gives; a path that nobody may read is reported."""
         if value.taints & {Taint.PIPE}:
             return Stream(value.taints)
+        if value.text in _INPUT:
+            return self.stdin or Stream()
         place = self.place(value)
-        if place.zone is Zone.SECRET:
+        hidden = value.glob and place.zone is Zone.OUTSIDE and _KEYS.search(place.path)
+        if place.zone is Zone.SECRET or hidden:
             self.report("read-secret")
             return Stream(frozenset({Taint.SECRET}))
         if place.zone not in _READABLE:
@@ -140,8 +152,9 @@ class Invocation:
 
     def run_file(self, value: Value, arguments: Sequence[Value] = ()) -> Result:
         """A file is executed: never what came from the network unchecked, asked where it is not the skill's."""
-        if value.taints & {Taint.PIPE, Taint.REMOTE, Taint.DECODED}:
-            self.report("remote-exec" if Taint.REMOTE in value.taints else "piped-code")
+        fed = self.stdin.taints if self.stdin is not None else NONE
+        if value.taints & {Taint.PIPE, Taint.REMOTE, Taint.DECODED} or _DESCRIPTOR.match(value.text):
+            self.report("remote-exec" if Taint.REMOTE in value.taints | fed else "piped-code")
             return EMPTY
         place = self.place(value)
         facts = self.machine.facts(place.path)

@@ -67,10 +67,12 @@ class Machine:
     links: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Statement] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
+    aliases: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     traps: list[str] = field(default_factory=list)
     verified: set[str] = field(default_factory=set)
     ever_verified: set[str] = field(default_factory=set)
+    written: list[str] = field(default_factory=list)
     enforced: bool = True
     errexit: bool = True
     steps: list[int] = field(default_factory=lambda: [0])
@@ -129,13 +131,23 @@ class Machine:
 
     def write(self, path: str, stream: Stream, *, line: int, append: bool = False) -> None:
         """A file got new content."""
-        self.verified.discard(path)
+        self._forget_proof(path)
         old = self.files.get(path)
         taints, text = stream.taints, stream.text
         if append and old is not None:
             taints |= old.taints
             text = None if text is None or old.text is None else old.text + text
         self.files[path] = FileFacts(taints, text, line, source=stream.origin)
+
+    def overwrite_tree(self, folder: str) -> None:
+        """A folder got files that nobody can name: what was checked in it may be something else now."""
+        for path in [each for each in self.verified if within(each, folder)]:
+            self._forget_proof(path)
+
+    def _forget_proof(self, path: str) -> None:
+        self.verified.discard(path)
+        self.ever_verified.discard(path)
+        self.written.append(path)
 
     def copy_file(self, source: str, target: str, line: int) -> None:
         facts = self.facts(source)

@@ -137,7 +137,9 @@ def _while(node: Node) -> Command:
 
 def _case(node: Node) -> Command:
     return Case(
-        _word(node["Word"]), tuple(_statements(each.get("Stmts")) for each in node.get("Items") or ())
+        _word(node["Word"]),
+        tuple(_statements(each.get("Stmts")) for each in node.get("Items") or ()),
+        tuple(_word(word) for each in node.get("Items") or () for word in each.get("Patterns") or ()),
     )
 
 
@@ -185,7 +187,14 @@ def _assign(node: Node) -> Assign:
         else None
     )
     value = node.get("Value")
-    return Assign(node["Name"]["Value"], _word(value) if value else None, bool(node.get("Append")), items)
+    indexes = [node.get("Index"), *(each.get("Index") for each in (array or {}).get("Elems") or ())]
+    return Assign(
+        node["Name"]["Value"],
+        _word(value) if value else None,
+        bool(node.get("Append")),
+        items,
+        tuple(_inner_words(indexes)),
+    )
 
 
 def _redirect(node: Node) -> Redirect:

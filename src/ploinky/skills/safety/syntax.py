@@ -66,6 +66,7 @@ class Assign:
     value: Word | None
     append: bool = False
     items: tuple[Word, ...] | None = None
+    index: tuple[Word, ...] = ()  # of an array's element; it is arithmetic, which runs what stands in it
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class Loop:
 class Case:
     subject: Word
     branches: tuple[tuple[Statement, ...], ...]
+    patterns: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)

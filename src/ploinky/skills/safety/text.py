@@ -27,6 +27,9 @@ from ploinky.skills.safety.walk import Programs, Walker, unfinished_downloads
 
 _PROGRAMS = Programs(dispatch, check_assign)
 _PROMPT = re.compile(r"^[ \t]*[$%\u276f][ \t]+(?=\S)")
+_QUOTED_LINE = re.compile(
+    r"^[ \t]*>[ \t]+(?=\S+[ \t]+\S)", re.MULTILINE
+)  # '> ' is a prompt, or a quotation in Markdown
 _ESCAPED = re.compile(r"\\([|&;<>])|&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);")
 
 
@@ -78,7 +81,7 @@ def _forms(text: str) -> list[str]:
     """The text as the shell gets it, and as it was meant where Markdown or HTML escaped it."""
     plain = _without_prompts(text.replace("\r\n", "\n"))
     meant = html.unescape(re.sub(r"\\([|&;<>])", r"\1", plain)) if _ESCAPED.search(plain) else plain
-    return [plain] if meant == plain else [plain, meant]
+    return list(dict.fromkeys((plain, meant, _QUOTED_LINE.sub("", plain))))
 
 
 def _without_prompts(text: str) -> str:

@@ -37,6 +37,10 @@ from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value, joine
 _MOST_STEPS = 4_000
 _DEEPEST = 30
 _PLACEHOLDER = re.compile(rb"[^\s<>'\"&;()]+(?: [^\s<>'\"&;()]+){0,8}>")
+_ENDLESS = re.compile(
+    r"\s*(?:while\s+(?:true|:|\(\(\s*1\s*\)\)|\[\s*1\s*\])|until\s+false|for\s*\(\(\s*;\s*;)\b|\s*while\s+:"
+)
+_LEAVES = re.compile(r"\b(?:break|exit|return)\b")
 _RUNNING_INDEX = re.compile(r"\w\[[^\]]*(?:\$\(|`)")
 _WRITES = frozenset({">", ">>", "&>", "&>>", ">|", "<>", "&>|"})
 
@@ -100,6 +104,14 @@ class Walker:
         self.machine.depth -= 1
         return result
 
+    def rules_of(self, text: str) -> set[str]:
+        """The rules that a text would break in a shell like this one; nothing is reported."""
+        machine = self.machine.fork()
+        machine.findings = []
+        machine.files = dict(machine.files)
+        self._in(machine).evaluate(text, None)
+        return {each.rule for each in machine.findings}
+
     def call_function(self, name: str, arguments: Sequence[Value], stdin: Stream | None) -> Result:
         """The body of a function with its arguments bound."""
         machine = self.machine
@@ -137,10 +149,11 @@ class Walker:
         proves: frozenset[str] = frozenset()
         leaves = False
         for statement in statements:
+            mark = len(self.machine.written)
             result = self._statement(statement, stdin)
             streams.append(result.out)
             kept = self.machine.enforced and self.machine.errexit
-            proves = result.proves | (proves if kept else frozenset())
+            proves = result.proves | (self._still(proves, mark) if kept else frozenset())
             if result.enforced and self.machine.enforced and self.machine.errexit:
                 self.machine.prove(result.proves)
             leaves = leaves or result.leaves
@@ -238,7 +251,7 @@ class Walker:
             return self._branch(command, stdin)
         if isinstance(command, Loop):
             return self._loop(command, stdin)
-        self._expand_all([command.subject])
+        self._expand_all([command.subject, *command.patterns])
         streams = []
         for body in command.branches:
             before = dict(self.machine.variables)
@@ -279,6 +292,10 @@ class Walker:
         self.machine.enforced = enforced
         return proves
 
+    def _still(self, proves: frozenset[str], mark: int) -> frozenset[str]:
+        """What of a proof holds after the writes since ``mark``."""
+        return proves - set(self.machine.written[mark:])
+
     def _assuming(
         self, proves: frozenset[str], statements: Sequence[Statement], stdin: Stream | None
     ) -> Result:
@@ -293,7 +310,11 @@ class Walker:
         if command.name:
             expander = self._expander()
             items = [value for word in command.items for each in expander.fields(word) for value in each]
-            self.machine.assign(command.name, items or [Value(HOLE, frozenset({Taint.UNSET}))])
+            self._set(command.name, items or [Value(HOLE, frozenset({Taint.UNSET}))])
+        here = self._here
+        shown = self.tree.text(here.start, here.end) if here else ""
+        if _ENDLESS.match(shown) and not _LEAVES.search(shown):
+            self.report("complex", "a loop without an end")
         streams = []
         for _ in range(2):  # what one round leaves behind meets the next
             self._guarded(command.condition, stdin)
@@ -304,8 +325,10 @@ class Walker:
     def _chain(self, command: Binary, stdin: Stream | None) -> Result:
         left = self._guarded([command.left], stdin)
         if command.operator == "&&":
+            mark = len(self.machine.written)
             right = self._assuming(left.proves, [command.right], stdin)
-            return Result(_merged([left.out, right.out]), left.proves | right.proves, enforced=False,
+            proved = self._still(left.proves, mark) | right.proves
+            return Result(_merged([left.out, right.out]), proved, enforced=False,
                           leaves=False)  # fmt: skip
         before = dict(self.machine.variables)
         right = self._assuming(left.denies, [command.right], stdin)
@@ -363,13 +386,27 @@ class Walker:
         return replace(result, out=result.out if kept else Stream())
 
     def _declare(self, command: Declare) -> Result:
-        self._expand_all(command.words)
+        expander = self._expander()
+        words = [value for word in command.words for value in expander.values(word)]
+        for value in words:
+            self._check_index(value)
         self._assign_all(command.assigns, exported=True)
-        return QUIET
+        flags = "".join(value.text for value in words if value.text.startswith("-"))
+        if ("n" in flags and command.variant != "export") or command.variant == "nameref":
+            for assign in command.assigns:  # the name of another variable: nobody follows those
+                self.machine.assign(assign.name, [Value(HOLE, frozenset({Taint.COMPUTED}))])
+        lists = not command.assigns and len(flags) == sum(len(value.text) for value in words)
+        return Result(Stream(frozenset({Taint.SECRET}))) if lists else QUIET
+
+    def _set(self, name: str, values: Sequence[Value]) -> None:
+        for value in values:
+            self.programs.check_assign(Invocation(Value("="), (), None, self), name, value)
+        self.machine.assign(name, values)
 
     def _assign_all(self, assigns: Sequence[Assign], *, exported: bool) -> None:
         expander = self._expander()
         for assign in assigns:
+            self._expand_all(assign.index)
             if assign.items is not None:
                 items = [value for word in assign.items for each in expander.fields(word) for value in each]
                 values = [replace(joined(items), text=HOLE)]
@@ -399,7 +436,9 @@ class Walker:
             if len(alternatives) > 48:
                 self.report("complex", "more forms of a command than are followed")
                 alternatives = alternatives[:48]
-        self._assign_all(command.assigns, exported=False)
+        reads = all(each and each[0].text == "read" for each in alternatives)
+        assigns = [each for each in command.assigns if not (reads and each.name == "IFS")]
+        self._assign_all(assigns, exported=False)  # 'IFS=, read a b' splits what is read, nothing else
         results = [self._argv(each, stdin) for each in alternatives]
         if command.assigns:
             self.machine.variables = before

@@ -15,9 +15,9 @@ _TAR = shape(
     "extract get list create gzip xz bzip2 zstd verbose overwrite keep-old-files skip-old-files no-same-owner "
     "no-same-permissions wildcards touch auto-compress to-stdout absolute-names same-owner unlink-first recursive-unlink",
     Operands.TEXT,
-    text="strip-components exclude one-top-level transform files-from T X I use-compress-program checkpoint checkpoint-action "
+    text="strip-components exclude transform files-from T X I use-compress-program checkpoint checkpoint-action "
     "to-command info-script new-volume-script rsh-command rmt-command F",
-    write="f file C directory cd",
+    write="f file C directory cd one-top-level",
 )
 _TAR_RUNS = ("I", "F", "use-compress-program", "checkpoint-action", "to-command", "info-script", "new-volume-script",
              "rsh-command", "rmt-command")  # fmt: skip
@@ -32,6 +32,7 @@ def tar(call: Invocation) -> Result:
     args = list(call.args)
     if args and re.fullmatch(r"[A-Za-z]+", args[0].text):
         args[0] = args[0].with_text(f"-{args[0].text}")  # the old style: tar xzf
+    args = [each for each in args if each.text != "--one-top-level"]  # a folder below, named as the archive
     read = read_options(args, _TAR)
     if read.has(*_TAR_RUNS):
         call.report("inline-code", "tar that starts a program")
@@ -42,8 +43,48 @@ def tar(call: Invocation) -> Result:
     archive = next(iter(read.values("f", "file")), None)
     if read.has("c", "create") and not read.has("x", "extract", "get"):
         return _create(call, archive, read.operands)
-    target = next(iter(read.values("C", "directory", "cd")), Value("."))
-    return _extract(call, archive, target, writes=read.has("x", "extract", "get"))
+    folders = read.values("C", "directory", "cd", "one-top-level") or [Value(".")]
+    result = EMPTY
+    for target in folders:
+        result = _extract(call, archive, target, writes=read.has("x", "extract", "get"))
+    for each in read.values("transform"):
+        match = re.search(r"s(.).*?\1(.*?)\1", each.text)
+        if match is None or match.group(2).startswith("/") or ".." in match.group(2):
+            call.report("write-outside", "tar that moves names elsewhere")
+    return result
+
+
+def copy_archive(call: Invocation) -> Result:
+    """``cpio``, ``pax``: unpack and copy; a folder outside and absolute names are refused."""
+    texts = call.texts
+    for flag, value in zip(texts, call.args[1:], strict=False):
+        if flag in ("-D", "--directory"):
+            unpack_into(call, value, call.stdin or Stream())
+    if "--absolute-filenames" in texts:
+        call.report("write-outside", f"{call.program} that keeps absolute names")
+    if any(re.match(r"-\w*p", each) for each in texts) and call.args:
+        call.write_file(call.args[-1])
+    if any(re.match(r"--(?:rsh-command|to-command)|-s,?.?\^?/", each) for each in texts):
+        call.report("inline-code", f"{call.program} that starts a program")
+    elif call.stdin is not None and Taint.REMOTE in call.stdin.taints:
+        unpack_into(call, Value("."), call.stdin)
+    call.report("unknown-option", f"{call.program} is not on the list")
+    return EMPTY
+
+
+def system_package(call: Invocation) -> Result:
+    """``rpm``, ``installer``: packages of the system run their authors' scripts with its owner's rights."""
+    texts = call.texts
+    installs = any(re.match(r"-\w*[iUFe]|--(?:install|upgrade|import|erase)|-pkg", each) for each in texts)
+    if any("://" in each for each in texts):
+        call.report("package-source")
+    fetched = [
+        call.machine.facts(call.place(each).path) for each in call.args if not each.text.startswith("-")
+    ]
+    if installs and any(facts is not None and Taint.REMOTE in facts.taints for facts in fetched):
+        call.report("remote-exec", "installs a package file from the network unchecked")
+    call.report("package-install" if installs else "unknown-option", f"{call.program} is not on the list")
+    return EMPTY
 
 
 def _create(call: Invocation, archive: Value | None, members: list[Value]) -> Result:
@@ -76,6 +117,7 @@ def unpack_into(call: Invocation, target: Value, stream: Stream) -> None:
         call.report("write-outside")
     if Taint.REMOTE in stream.taints:
         call.report("download", "unpacks what came from the network unchecked")
+        call.machine.overwrite_tree(place.path)
         call.machine.files[place.path] = FileFacts(stream.taints, None, call.walker.line, tree=True)
 
 
@@ -146,6 +188,9 @@ def decode(call: Invocation) -> Result:
     if call.stdin is not None:
         streams.append(call.stdin)
     taints = NONE.union(*(each.taints for each in streams)) if streams else NONE
+    for flag, value in zip(call.texts, call.args[1:], strict=False):
+        if flag == "-o" and call.program in ("uudecode", "base64"):
+            call.write_file(value, Stream(taints | {Taint.DECODED}))
     if call.program == "xxd" and len(operands) > 1:
         call.write_file(operands[1], Stream(taints | {Taint.DECODED}))
     return Result(Stream(taints | ({Taint.DECODED} if decodes else {Taint.COMPUTED} if taints else set())))

@@ -78,7 +78,8 @@ def source(call: Invocation) -> Result:
     if target.text in ("/dev/stdin", "-") and call.stdin is not None:
         call.report("remote-exec" if Taint.REMOTE in call.stdin.taints else "piped-code")
         return EMPTY
-    if re.search(r"(?:^|/)(?:\.?venv|env)/bin/activate\Z", target.text):
+    own = re.search(r"(?:^|/)(?:\.?venv|env)/bin/activate\Z", target.text)
+    if own and call.machine.facts(call.place(target).path) is None:
         return EMPTY
     if re.search(r"/\.(?:bashrc|zshrc|profile|bash_profile|zprofile|cargo/env|nvm/nvm\.sh)\Z", target.text):
         call.report("outside-read", "executes a start-up file")
@@ -91,7 +92,9 @@ def source(call: Invocation) -> Result:
 
 
 def settings(call: Invocation) -> Result:
-    """``set`` and ``shopt``: what makes a script stricter is fine."""
+    """``set`` and ``shopt``: what makes a script stricter is fine. ``set`` alone lists all variables."""
+    if not call.args and call.program == "set":
+        return Result(Stream(frozenset({Taint.SECRET})))
     for each in call.texts:
         if _SET_SAFE.match(each) or each in (
             "pipefail",
@@ -131,8 +134,9 @@ def trap(call: Invocation) -> Result:
 def alias(call: Invocation) -> Result:
     """``alias``: gives a command another meaning; what it means is walked."""
     for each in call.args:
-        _, equals, meaning = each.text.partition("=")
+        name, equals, meaning = each.text.partition("=")
         if equals and each.known:
+            call.machine.aliases[name] = meaning
             call.walker.evaluate(meaning, None)
         call.report("hijack" if equals and "/" not in each.text.partition("=")[0] and _shadows(each.text) else "complex",
                     "an alias")  # fmt: skip
@@ -189,6 +193,15 @@ def command_builtin(call: Invocation) -> Result:
     return call.inner(args)
 
 
+def rebind(call: Invocation) -> Result:
+    """``hash -p``, ``enable -f``, ``bind -x``, ``complete -C``: a name gets another meaning."""
+    if any(re.match(r"-\w*[pfxCF]", each) for each in call.texts):
+        call.report("hijack", f"{call.program} gives a name another meaning")
+    elif call.texts not in ([], ["-r"], ["-v"]) and call.program != "hash":
+        call.report("unknown-option", f"{call.program} is not on the list")
+    return Result(Stream(frozenset({Taint.SECRET}))) if call.program == "compgen" else EMPTY
+
+
 def let(call: Invocation) -> Result:
     """``let``, ``declare`` as a word, ``unset``: variables; an index that runs a command is seen as it expands."""
     _check_indexes(call)
@@ -196,8 +209,7 @@ def let(call: Invocation) -> Result:
         for each in call.args:
             name, equals, text = each.text.partition("=")
             if equals:
-                call.walker.programs.check_assign(call, name, each.with_text(text))
-                call.machine.assign(name, [each.with_text(text)])
+                call.assign(name, each.with_text(text))
     if call.program == "unset":
         for name in call.texts:
             call.machine.variables.pop(name, None)

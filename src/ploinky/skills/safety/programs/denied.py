@@ -15,11 +15,11 @@ _ROWS: tuple[tuple[str, str], ...] = (
         "useradd adduser usermod userdel deluser groupadd addgroup groupmod gpasswd passwd chpasswd chage vipw vigr newusers "
         "mount umount losetup mknod insmod modprobe rmmod sysctl kexec setfacl chattr update-alternatives dpkg-reconfigure "
         "polkit pkaction dseditgroup dscl sysadminctl kldload loginctl bwrap firejail systemd-nspawn lxc-attach "
-        "runas gsudo please calife super op-sudo fakeroot proot keyctl setarch ldconfig arptables brctl"),
+        "dbus-send busctl gdbus runas gsudo please calife super op-sudo fakeroot proot keyctl setarch ldconfig arptables brctl"),
     ),
     (
         "persistence",
-        ("crontab at batch atd anacron systemctl systemd-run service rc-update rc-service chkconfig update-rc.d launchctl initctl "
+        ("ssh-copy-id crontab at batch atd anacron systemctl systemd-run service rc-update rc-service chkconfig update-rc.d launchctl initctl "
         "nohup setsid disown daemonize daemon start-stop-daemon screen tmux pm2 forever supervisorctl supervisord schtasks sc "
         "dinitctl sv s6-svc runsv autossh sc.exe nssm loginitems osacompile xdg-autostart kickstart"),
     ),
@@ -27,7 +27,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
         "security-off",
         ("ufw iptables ip6tables nft firewall-cmd setenforce aa-disable aa-complain aa-teardown spctl csrutil xattr tccutil fdesetup pfctl "
         "littlesnitch socketfilterfw auditctl semanage setsebool netsh Set-MpPreference bcdedit nvram "
-        "update-ca-certificates update-ca-trust trust mokutil vbetool profiles defaults softwareupdate chflags"),
+        "apt-key add-apt-repository update-ca-certificates update-ca-trust trust mokutil vbetool profiles defaults softwareupdate chflags"),
     ),
     (
         "destruction",
@@ -46,7 +46,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ),
     (
         "reverse-shell",
-        ("socat telnet ncat.exe pwncat chisel ngrok cloudflared frpc frps bore ligolo rathole localtunnel lt revsocks iodine dnscat "
+        ("zmodload ztcp socat telnet ncat.exe pwncat chisel ngrok cloudflared frpc frps bore ligolo rathole localtunnel lt revsocks iodine dnscat "
         "dnscat2 ptunnel sshuttle msfconsole msfvenom websocat pwsh-remoting gsocket gs-netcat tor proxychains proxychains4 torsocks"),
     ),
     ("exfiltration", "mail mailx sendmail mutt msmtp swaks rclone croc wormhole magic-wormhole ffsend restic borg duplicity tcpdump tshark"),

@@ -16,10 +16,12 @@ from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs import (
     archives,
     builtins,
+    data_tools,
     digests,
     file_tools,
     interpreters,
     network,
+    projects,
     services,
     shapes,
     text_tools,
@@ -36,6 +38,15 @@ Handler = Callable[[Invocation], Result]
 _SYSTEM_FOLDER = re.compile(r"/(?:usr/(?:local/)?)?s?bin/|/opt/homebrew/bin/|/opt/local/bin/")
 _OWN_ENVIRONMENT = re.compile(
     r"(?:.*/)?(?:\.?venv|env|node_modules/\.bin|\.venv/Scripts)/(?:bin/)?([\w.-]+)\Z"
+)
+_LOADER = re.compile(r"ld(?:-[\w.-]+)?\.so(?:\.\d+)*\Z")
+_FETCHED_PACKAGE = re.compile(
+    r"https?://\S+\.(?:sh|py|js|ps1|tgz|tar\.\w+|zip|deb|rpm|whl|vsix|gem|exe|msi|pkg|dmg|AppImage|jar|so|xpi|crx|phar|nupkg|ya?ml|git)\Z",
+    re.IGNORECASE,
+)
+_INSTALLS = re.compile(
+    r"-*(?:install|add|apply|load|import|plugin|extension|run|exec|eval|create|init|sideload|i)\b",
+    re.IGNORECASE,
 )
 _VERSION = frozenset({"--version", "-V", "-v", "version", "--help", "-h", "help", "-version"})
 _LOOKING = frozenset(
@@ -57,6 +68,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(interpreters.SHELLS, interpreters.shell),
     **dict.fromkeys(wrappers.PLAIN, wrappers.plain_wrapper),
     **dict.fromkeys(services.CLOUDS, services.cloud),
+    **dict.fromkeys(projects.RUNNERS, projects.runner),
     **_table(
         ("echo", text_tools.echo),
         ("printf", text_tools.printf),
@@ -65,6 +77,8 @@ HANDLERS: dict[str, Handler] = {
         ("sed gsed", text_tools.sed),
         ("awk gawk mawk nawk", text_tools.awk),
         ("find gfind", text_tools.find),
+        ("sqlite3", data_tools.sqlite),
+        ("ed red", data_tools.line_editor),
         ("read mapfile readarray", text_tools.read_builtin),
         ("cp mv install ginstall", file_tools.copy),
         ("ln", file_tools.link),
@@ -74,6 +88,8 @@ HANDLERS: dict[str, Handler] = {
         ("chown chgrp", file_tools.owner),
         ("tee sponge", file_tools.tee),
         ("sort", file_tools.sort),
+        ("split csplit", file_tools.split),
+        ("ssh-keygen", network.ssh_key),
         ("dd", file_tools.dd),
         ("rsync", file_tools.rsync),
         ("shred fallocate srm", file_tools.wipe),
@@ -100,11 +116,16 @@ HANDLERS: dict[str, Handler] = {
         (("aria2c http https httpie xh lynx links w3m elinks axel fetch lwp-request GET POST youtube-dl yt-dlp curlie "
          "git-lfs hurl"), network.other_fetch),
         ("tar gtar bsdtar star", archives.tar),
+        ("cpio pax", archives.copy_archive),
+        ("rpm dpkg-deb alien installer pkgutil", archives.system_package),
         ("unzip", archives.unzip),
         ("7z 7za 7zr unrar rar", archives.seven_zip),
         ("zip", archives.zip_up),
         ("base64 base32 xxd uudecode basenc gbase64", archives.decode),
         ("git", vcs.git),
+        ("svn hg bzr fossil jj cvs", vcs.other_clone),
+        ("hash enable bind complete compgen", builtins.rebind),
+        ("patch", vcs.patch),
         ("docker podman docker-compose podman-compose nerdctl colima buildah", services.container),
         (("clawhub clawdhub molthub openclaw clawdbot moltbot skills skillhub add-skill openskills claude codex gemini cursor "
          "opencode smithery mcp-get cursor-agent copilot aider goose"), services.skill_tool),
@@ -115,7 +136,7 @@ HANDLERS: dict[str, Handler] = {
         ("busybox toybox", wrappers.busybox),
         ("script watch hyperfine", wrappers.script_recorder),
         ("sudo doas nohup setsid fakeroot", wrappers.privileged),
-        ("vi vim nvim ex ed emacs nano less more man view rvim gvim", wrappers.editor),
+        ("vi vim nvim ex emacs nano less more man view rvim gvim", wrappers.editor),
         ("export declare typeset local readonly", builtins.let),
     ),
 }  # fmt: skip
@@ -128,6 +149,8 @@ def dispatch(call: Invocation) -> Result:
         call.report("obfuscated", "quotes hide the program's name")
     if not name.known or (name.glob and name.text not in ("[", "[[")):
         return _computed(call)
+    if name.text in call.machine.aliases and not name.masked:
+        return _alias(call)
     if name.text in call.machine.functions:
         return call.walker.call_function(name.text, call.args, call.stdin)
     why = why_foreign(name, call.args)
@@ -137,6 +160,22 @@ def dispatch(call: Invocation) -> Result:
     if "/" in name.text:
         return _path(call)
     return _program(call, name.text)
+
+
+def _runs_code(texts: list[str]) -> bool:
+    """Whether ``bun`` is called as an interpreter, not as a package manager."""
+    words = texts[1:] if texts[:1] == ["run"] else texts
+    first = next(iter(words), "")
+    return first in ("-", "-e", "-p", "--eval", "--print") or first.endswith((".ts", ".js", ".mjs", ".tsx"))
+
+
+def _alias(call: Invocation) -> Result:
+    """What an alias stands for, with the arguments behind it."""
+    meaning = call.machine.aliases.pop(call.name.text)
+    words = [Value(each) for each in meaning.split()]
+    result = call.inner([*words, *call.args])
+    call.machine.aliases[call.name.text] = meaning
+    return result
 
 
 def _computed(call: Invocation) -> Result:
@@ -155,6 +194,9 @@ def _path(call: Invocation) -> Result:
     text = call.name.text
     base = posixpath.basename(text)
     place = call.place(call.name)
+    if _LOADER.match(base):
+        call.report("hijack", "the loader starts a program in the place of the kernel")
+        return EMPTY
     own = _OWN_ENVIRONMENT.match(text)
     if (
         _SYSTEM_FOLDER.match(place.path)
@@ -175,19 +217,20 @@ def _program(call: Invocation, name: str) -> Result:
     looks_only = len(call.args) == 1 and call.args[0].text in _VERSION and call.stdin is None
     if looks_only and name not in DENIED:
         return Result(Stream(frozenset({Taint.COMPUTED})))
+    if _LOADER.match(name):
+        call.report("hijack", "the loader starts a program in the place of the kernel")
+        return EMPTY
     if name.startswith("mkfs."):
         call.report("destruction", f"runs {name}")
         return EMPTY
-    if _is_downloaded(call, name):
+    if _is_downloaded(call, name) or (name not in HANDLERS and projects.in_fetched_folder(call, name)):
         call.report("remote-exec", f"runs {name}, which came from the network unchecked")
         return EMPTY
     if name in ("npx", "bunx", "pnpx", "uvx", "pipx"):
         services.through_npx(call)
     if interpreters.language_of(name) and name not in ("bun", "deno"):
         return interpreters.interpreter(call)
-    if name == "deno" or (
-        name == "bun" and call.args and call.args[0].text.endswith((".ts", ".js", ".mjs", ".tsx"))
-    ):
+    if name == "deno" or (name == "bun" and _runs_code(call.texts)):
         return interpreters.interpreter(call)
     handler = HANDLERS.get(name)
     if handler is not None:
@@ -223,6 +266,14 @@ def _unknown(call: Invocation) -> Result:
         return out
     if call.args and not call.args[0].quoted and _TOOL_CALL.match(call.args[0].text):
         call.report("not-shell", "a call of an assistant's tool, no command")
+        return out
+    if any(_FETCHED_PACKAGE.match(each.text) for each in call.args) and any(
+        _INSTALLS.match(each.text) for each in call.args
+    ):
+        call.report("package-source", f"{call.program} installs from a plain address")
+        return out
+    if any(each.text.startswith("/") and call.place(each).zone is Zone.SECRET for each in call.args):
+        call.report("read-secret", "an unknown program is shown a key")
         return out
     plain = all(_PLAIN_ARGUMENT.match(each.text) for each in call.args) and fed is None
     first = call.args[0].text if call.args else ""

@@ -6,6 +6,7 @@ import posixpath
 import re
 
 from ploinky.skills.safety.invocation import QUIET, Invocation, Result
+from ploinky.skills.safety.machine import FileFacts
 from ploinky.skills.safety.places import SKILL, Place, Zone, within
 from ploinky.skills.safety.programs.options import Operands, Role, Shape, read_options, shape
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
@@ -50,7 +51,8 @@ def _copy_one(call: Invocation, source: Value, target: Value, *, into: bool) -> 
     name = posixpath.basename(origin.path.rstrip("/"))
     final = target.with_text(posixpath.join(target.text, name)) if folder and name else target
     place = call.write_file(final, stream)
-    if place.zone is not Zone.SINK:
+    known = call.machine.facts(origin.path) is not None or not stream.taints & {Taint.REMOTE, Taint.DECODED}
+    if place.zone is not Zone.SINK and known:
         call.machine.copy_file(origin.path, place.path, call.walker.line)
         if "*" in name or HOLE in name:
             _copy_tree(call, posixpath.dirname(origin.path), posixpath.dirname(place.path))
@@ -206,6 +208,24 @@ def sort(call: Invocation) -> Result:
     return Result(Stream(taints))
 
 
+def split(call: Invocation) -> Result:
+    """``split``, ``csplit``: many files from one; what is known of it is known of their folder."""
+    read = read_options(call.args, shape("dsqzk", "numeric-suffixes additional-suffix quiet elide-empty-files",
+                                         text="l b n a f lines bytes number suffix-length"))  # fmt: skip
+    if read.has("filter"):
+        call.report("inline-code", "split that starts a program")
+    _unknown(call, read.unknown)
+    stream = call.read_file(read.operands[0]) if read.operands else (call.stdin or Stream())
+    prefix = next(iter([*read.operands[1:2], *read.values("f")]), Value("xaa"))
+    if call.program == "csplit":
+        prefix = next(iter(read.values("f")), Value("xx"))
+    place = call.write_file(prefix, stream)
+    if Taint.REMOTE in stream.taints:
+        facts = FileFacts(stream.taints, None, call.walker.line, tree=True)
+        call.machine.files[posixpath.dirname(place.path)] = facts
+    return QUIET
+
+
 def dd(call: Invocation) -> Result:
     """``dd``: never onto devices, never without a bound from an endless source."""
     pairs = dict(each.text.partition("=")[::2] for each in call.args)
@@ -216,7 +236,13 @@ def dd(call: Invocation) -> Result:
         call.report("destruction", "fills the disk")
     else:
         call.report("unknown-option", "dd is not on the list")
-    stream = call.read_file(Value(source)) if source else Stream()
+    stream = call.read_file(Value(source)) if source else (call.stdin or Stream())
+    if (
+        stream.origin == "endless"
+        and re.fullmatch(r"\d{1,4}", pairs.get("count", ""))
+        and "G" not in pairs.get("bs", "")
+    ):
+        stream = Stream()
     if target:
         call.write_file(Value(target), stream)
     return Result(stream)
@@ -247,6 +273,8 @@ def wipe(call: Invocation) -> Result:
     for value in call.args:
         if not value.text.startswith("-") and _is_outside(call.place(value)):
             call.report("destruction")
+    if call.program == "fallocate" and any(re.search(r"\d[GTPE]", each) for each in call.texts):
+        call.report("destruction", "fills the disk")
     call.report("unknown-option", f"{call.program} is not on the list")
     return QUIET
 

@@ -21,7 +21,7 @@ _HOSTILE_CALLS = frozenset(
 _LIBRARIES = frozenset({"requests", "httpx", "aiohttp", "urllib3", "boto3", "paramiko"})
 _QUIET_OS = frozenset({"getcwd", "sep", "name", "linesep", "path", "version", "cpu_count"})
 _HOSTILE_WORDS = {
-    "node": r"child_process|exec|spawn|eval|Function|fetch|https?\b|\bnet\b|\bdgram\b|\btls\b|Buffer|atob|process\.(?:env"
+    "node": r"child_process|Deno\.|Bun\.|exec|spawn|eval|Function|fetch|https?\b|\bnet\b|\bdgram\b|\btls\b|Buffer|atob|process\.(?:env"
     r"|kill|binding|mainModule)|fs\b|import\s*\(|require\(['\"](?:fs|os|net|vm|http|child|node:)|globalThis|constructor",
     "perl": r"system|exec|eval|`|qx|open|socket|IO::|LWP|HTTP|unlink|fork|syscall|pack|decode|require|\bdo\b|use\s+(?!strict|warnings)",
     "ruby": r"system|exec|eval|`|%x|open|Socket|TCP|Net::|IO\.|File|Dir|spawn|fork|require|send|Base64|unpack|Kernel",

@@ -8,6 +8,7 @@ from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.programs.builtins import execute_text
 from ploinky.skills.safety.programs.inline_code import judge_code
 from ploinky.skills.safety.programs.packages import python_module
+from ploinky.skills.safety.programs.projects import is_unchecked, names_fetched
 from ploinky.skills.safety.rules import Verdict
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
@@ -48,7 +49,6 @@ LANGUAGES = {
     "racket": "racket",
     "elixir": "elixir",
     "gdb": "gdb",
-    "sqlite3": "sqlite",
 }
 _CODE_FLAGS = {
     "python": ("-c",),
@@ -63,6 +63,7 @@ _CODE_FLAGS = {
     "julia": ("-e", "--eval"),
 }
 _VALUE_FLAGS = frozenset({"-W", "-X", "-r", "--require", "--loader", "--import", "-I", "-M", "-d"})
+_PRELOADS = frozenset({"-r", "--require", "--loader", "--experimental-loader", "--import", "-M", "-d", "-l"})
 _PLAIN_FLAGS = frozenset({"-u", "-B", "-E", "-I", "-O", "-s", "-S", "-q", "-b", "-w", "-T", "--no-warnings", "--trace-warnings",
                           "--experimental-strip-types", "-x", "-n", "--vanilla", "run", "--enable-source-maps"})  # fmt: skip
 _SHELL_FLAGS = re.compile(
@@ -82,6 +83,10 @@ def language_of(program: str) -> str | None:
 def shell(call: Invocation) -> Result:
     """A shell as a command: text by ``-c``, a script, or whatever it is fed."""
     args = list(call.args)
+    if call.texts[:1] == ["-n"] and len(args) > 1 and not any(each.text.startswith("-") for each in args[1:]):
+        for each in args[1:]:  # only looks at the syntax
+            call.read_file(each)
+        return EMPTY
     reads_stdin = False
     while args and args[0].text.startswith(("-", "+")) and args[0].text not in ("-", "--"):
         flag = args.pop(0)
@@ -96,12 +101,12 @@ def shell(call: Invocation) -> Result:
             call.report(
                 "reverse-shell" if call.stdin is not None else "unknown-option", "an interactive shell"
             )
-        if text in ("-o", "+o", "-O", "+O") and args:
+        if re.fullmatch(r"[-+][a-zA-Z]*[oO]", text) and args:
             args.pop(0)
         elif text in ("--rcfile", "--init-file"):
             call.report("hijack", "a start-up file of its own")
             return EMPTY
-        elif not _SHELL_FLAGS.match(text):
+        elif not (_SHELL_FLAGS.match(text) or re.fullmatch(r"-[a-z]*o", text)):
             call.report("unknown-option", f"a shell with {text!r} is not on the list")
     if args and args[0].text in ("-", "--"):
         args.pop(0)
@@ -146,6 +151,10 @@ def _script(call: Invocation, args: list[Value]) -> Result:
     if re.match(r"https?:|npm:|jsr:|data:", script.text):
         call.report("remote-exec", "runs a script from the network")
         return EMPTY
+    if script.glob:
+        fetched = Taint.REMOTE in script.taints or is_unchecked(call.machine.facts(call.place(script).path))
+        call.report("remote-exec" if fetched else "unknown-path", "runs whatever matches")
+        return EMPTY
     if not _SCRIPT_NAME.match(script.text) and not script.taints & {Taint.PIPE}:
         call.report("not-shell", "what follows the interpreter is no script")
         return EMPTY
@@ -156,6 +165,7 @@ def interpreter(call: Invocation) -> Result:
     """Any other interpreter."""
     language = language_of(call.program) or ""
     args = list(call.args)
+    _loads(call, language)
     flags = _CODE_FLAGS.get(language, ())
     while args:
         text = args[0].text
@@ -174,12 +184,33 @@ def interpreter(call: Invocation) -> Result:
             return python_module(call, args[1:])
         if not text.startswith("-") and text not in _PLAIN_FLAGS:
             return _script(call, args)
-        if text in ("-", "--"):
-            args.pop(0)
-            break
+        if text in ("-", "/dev/stdin"):
+            return _fed(call)
         args.pop(0)
+        if text == "--":
+            break
         _flag(call, text, args)
-    return _script(call, args) if args and language not in ("sqlite", "gdb") else _fed(call)
+    return _script(call, args) if args and language != "gdb" else _fed(call)
+
+
+def _loads(call: Invocation, language: str) -> None:
+    """Modules and scripts that options name: none of them may come from the network."""
+    args = list(call.args)
+    preloads = [value for flag, value in zip(call.texts, call.args[1:], strict=False) if flag in _PRELOADS]
+    preloads += [each.with_text(each.text.partition("=")[2]) for each in args if each.text.startswith("--")]
+    modules = [
+        each.text[2:] for each in args if language in ("perl", "ruby") and re.match(r"-[Mmr]\w", each.text)
+    ]
+    if modules:
+        names_fetched(call, " ".join(modules))
+    if call.program in ("deno", "bun") and any(
+        re.match(r"https?:|npm:|jsr:", each.text) for each in args[1:]
+    ):
+        call.report("remote-exec" if re.search(r"https?:", " ".join(call.texts)) else "package-install")
+    for each in preloads:
+        facts = call.machine.facts(call.place(each).path) if each.text else None
+        if re.match(r"data:|https?:", each.text) or (facts is not None and Taint.REMOTE in facts.taints):
+            call.report("remote-exec", "loads what came from the network")
 
 
 def _flag(call: Invocation, text: str, args: list[Value]) -> None:
@@ -199,6 +230,7 @@ def _code(call: Invocation, language: str, code: Value) -> Result:
     if Taint.REMOTE in code.taints:
         call.report("remote-exec")
         return EMPTY
+    names_fetched(call, code.text)
     verdict = judge_code(language, code.text)
     if verdict is Verdict.DENY:
         call.report("inline-code")

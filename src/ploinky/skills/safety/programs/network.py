@@ -92,6 +92,9 @@ def curl(call: Invocation) -> Result:
     if read.has("J", "remote-header-name"):
         call.report("unknown-path", "the host chooses the file's name")
     targets = list(outputs)
+    if read.has("K", "config") and not addresses:
+        for each in outputs:
+            call.write_file(each, Stream(REMOTE))
     if named:
         targets += [_remote_name(each) for each in addresses[len(outputs) :]]
     if folder is not None:
@@ -118,6 +121,9 @@ def wget(call: Invocation) -> Result:
         return _received(call, addresses, [], sends=sends)
     if read.has("spider"):
         return _received(call, addresses, [Value("/dev/null")], sends=sends)
+    if read.has("i", "input-file"):
+        for each in outputs:
+            call.write_file(each, Stream(REMOTE))
     targets = list(outputs) or [_remote_name(each) for each in addresses]
     if folder is not None and not outputs:
         targets = [each.with_text(posixpath.join(folder.text, each.text)) for each in targets]
@@ -168,6 +174,8 @@ def check_address(call: Invocation, value: Value) -> None:
     elif value.taints & {Taint.COMPUTED}:
         call.report("unknown-option", "a computed address")
     address = look_at(value.text)
+    if address.scheme == "file":
+        call.read_file(value.with_text(urlsplit(value.text).path))
     if address.problem:
         call.report(address.problem, address.why)
     elif value.text.startswith(HOLE) or HOLE in urlsplit(value.text).netloc:
@@ -252,7 +260,8 @@ def remote_copy(call: Invocation) -> Result:
     """``scp``, ``sftp``, ``ftp``: sending away is refused, fetching asks."""
     operands = [each for each in call.args if not each.text.startswith("-")]
     remote = [bool(re.match(r"(?:[\w.-]+@)?[\w.-]+:", each.text)) for each in operands]
-    if (remote and remote[-1]) or call.program in ("tftp", "ftp", "lftp"):
+    batch = call.stdin is not None or any(re.match(r"-[bSo]|-oProxy", each) for each in call.texts)
+    if (remote and remote[-1] and call.program != "sftp") or batch or call.program in ("tftp", "ftp", "lftp"):
         call.report("exfiltration")
     else:
         call.report("account")
@@ -275,7 +284,21 @@ def ssh(call: Invocation) -> Result:
     for each in call.args:
         if each.taints & {Taint.SECRET, Taint.LOCAL}:
             call.report("exfiltration")
+        if re.search(r"\s", each.text) and each.known and not each.text.startswith("-"):
+            call.walker.evaluate(each.text, None)  # what the other machine is told to run
     return Result(Stream(REMOTE))
+
+
+def ssh_key(call: Invocation) -> Result:
+    """``ssh-keygen``: a key in the owner's folder is refused, one in the skill's asks."""
+    named = [value for flag, value in zip(call.texts, call.args[1:], strict=False) if flag == "-f"]
+    looks = any(each in ("-l", "-y", "-B", "-F", "-D", "-H", "-R") for each in call.texts)
+    for value in [] if looks else named or [Value("/@home/.ssh/id")]:
+        call.write_file(value)
+    for value in named if looks else []:
+        call.read_file(value)
+    call.report("unknown-command", "ssh-keygen is not on the list")
+    return EMPTY
 
 
 def name_lookup(call: Invocation) -> Result:
@@ -299,7 +322,9 @@ def other_fetch(call: Invocation) -> Result:
     ]
     for each in match:
         call.write_file(each, Stream(REMOTE))
-    if not match and call.program in ("aria2c", "axel", "git-lfs", "youtube-dl", "yt-dlp"):
+    saves = call.program in ("aria2c", "axel", "git-lfs", "youtube-dl", "yt-dlp", "fetch", "lwp-download")
+    saves = saves or any(re.match(r"-d\Z|--download\Z", each) for each in call.texts)
+    if not match and saves:
         for each in call.args:
             if "://" in each.text:
                 call.write_file(_remote_name(each), Stream(REMOTE))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs.hosts import is_forge
+from ploinky.skills.safety.programs.projects import names_fetched, reads_the_network
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
 _SOURCE_FLAGS = re.compile(
@@ -160,7 +161,12 @@ def package_manager(call: Invocation) -> Result:
         return out
     if _bad_source(call, name, texts, words, verb):
         return out
-    if verb in manager.configures:
+    runs = verb in manager.installs | manager.runs or manager.fetches_itself
+    if runs and reads_the_network(call):
+        return out
+    if name == "npm" and texts[:1] in (["set-script"], ["pkg"]):
+        _script_set(call, texts)
+    elif verb in manager.configures:
         _configure(call, texts)
     elif verb in manager.runs:
         _run_project(call, name, verb)
@@ -169,6 +175,15 @@ def package_manager(call: Invocation) -> Result:
     else:
         call.report("package-install")
     return out
+
+
+def _script_set(call: Invocation, texts: list[str]) -> None:
+    """``npm set-script``, ``npm pkg set scripts.name=text``: a text that will be executed is walked."""
+    if texts[0] == "pkg" and texts[1:2] == ["get"]:
+        return
+    call.report("own-code", "changes the project's scripts")
+    for each in texts[2:]:
+        call.walker.evaluate(each.partition("=")[2] if texts[0] == "pkg" else each, None)
 
 
 def _source_flags(name: str, texts: list[str]) -> list[str]:
@@ -398,5 +413,6 @@ def python_module(call: Invocation, args: list[Value]) -> Result:
     if name == "http.server":
         call.report("network", "serves files")
         return EMPTY
-    call.report("own-code", f"runs the module {name!r}")
+    if not names_fetched(call, name) and not reads_the_network(call.with_args(rest), whole_tree=True):
+        call.report("own-code", f"runs the module {name!r}")
     return EMPTY

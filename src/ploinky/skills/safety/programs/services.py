@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
-from ploinky.skills.safety.places import SKILL, Zone
+from ploinky.skills.safety.machine import FileFacts
+from ploinky.skills.safety.places import HOME, SKILL, Zone
+from ploinky.skills.safety.programs.projects import reads_the_network
+from ploinky.skills.safety.programs.vcs import clone_from
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _PRIVILEGED = re.compile(
     r"--privileged|--cap-add\b|--pid[= ]host|--network[= ]host|--net[= ]host|--ipc[= ]host|--userns[= ]host|--uts[= ]host|--device\b"
     r"|seccomp[=:]unconfined|apparmor[=:]unconfined|label[=:]disable|docker\.sock|podman\.sock|containerd\.sock|--cgroupns[= ]host"
 )
-_MOUNT = re.compile(r"(?:source|src)=([^,]+)|([^:]+):")
+_MOUNT = re.compile(r"(?:.*,)?(?:source|src)=([^,]+)|([^:,]+):")
 _SYSTEM_WIDE = re.compile(
     r"\b(?:system|volume|container|image|builder) prune\b|\brm -f \x00|\brmi -f|swarm|kill \x00"
 )
@@ -46,29 +49,57 @@ def container(call: Invocation) -> Result:
         call.report("privilege", "a container with the host's rights")
     if _SYSTEM_WIDE.search(whole):
         call.report("destruction", "removes what others have")
-    for flag, value in zip(texts, call.args[1:], strict=False):
-        if flag in ("-v", "--volume", "--mount"):
-            _check_mount(call, value)
-    for each in call.args:
-        if re.match(r"(?:-v|--volume=|--mount=)..", each.text):
-            _check_mount(call, each.with_text(re.sub(r"^(?:-v|--volume=|--mount=)", "", each.text)))
-    if re.search(r"https?://", whole) and verb in ("build", "load", "import"):
-        call.report("package-source", "an image from a plain address")
+    _container_places(call, verb, whole)
     if verb == "exec" or (verb == "run" and call.stdin is not None and Taint.REMOTE in call.stdin.taints):
         call.report(
             "remote-exec" if call.stdin is not None and Taint.REMOTE in call.stdin.taints else "container"
         )
     if verb not in _LOOKS or not texts:
         call.report("container")
+        reads_the_network(call)
     for each in call.args:
         if each.taints & {Taint.SECRET}:
             call.report("exfiltration")
     return Result(Stream(frozenset({Taint.COMPUTED})))
 
 
+def _container_places(call: Invocation, verb: str, whole: str) -> None:
+    """The host's folders that a container sees, and where its image comes from."""
+    texts = call.texts
+    for flag, value in zip(texts, call.args[1:], strict=False):
+        if flag in ("-v", "--volume", "--mount"):
+            _check_mount(call, value)
+    for each in call.args:
+        if re.match(r"(?:-v|--volume=|--mount=)..", each.text):
+            _check_mount(call, each.with_text(re.sub(r"^(?:-v|--volume=|--mount=)", "", each.text)))
+    fed = call.stdin is not None and Taint.REMOTE in call.stdin.taints
+    if verb in ("build", "load", "import", "compose") and (re.search(r"https?://", whole) or fed):
+        call.report("package-source", "an image from a plain address")
+    if verb == "cp":
+        for each in call.args:
+            if re.match(r"[/.~]", each.text):
+                call.read_file(each)
+    _judge_inside(call)
+
+
+_INNER_ATTACKS = frozenset({"remote-exec", "piped-code", "reverse-shell", "exfiltration", "persistence"})
+
+
+def _judge_inside(call: Invocation) -> None:
+    """``... sh -c TEXT`` for a container or another machine: its attacks count, its folders are others."""
+    for name, flag, text in zip(call.args, call.args[1:], call.args[2:], strict=False):
+        if name.text.rpartition("/")[2] in ("sh", "bash", "ash", "zsh", "dash") and re.fullmatch(
+            r"-\w*c", flag.text
+        ):
+            for rule in sorted(call.walker.rules_of(text.text) & _INNER_ATTACKS):
+                call.report(rule, "what runs inside")
+
+
 def _check_mount(call: Invocation, value: Value) -> None:
     match = _MOUNT.match(value.text)
     source = (match.group(1) or match.group(2)) if match else ""
+    if source == "~" or source.startswith("~/"):
+        source = HOME + source[1:]
     if not source.startswith(("/", ".", "~", "\0")):
         return
     place = call.place(value.with_text(source))
@@ -154,6 +185,26 @@ def cloud(call: Invocation) -> Result:
     ):
         return EMPTY
     call.report("account")
+    if re.search(r"\b(?:repo|project) clone\b", whole) and len(call.args) > 2:
+        clone_from(call, call.args[2:])
+    if re.search(r"\b(?:apply|create|replace|install|upgrade|init|run|deploy)\b", whole) and re.search(
+        r"(?:^|[ =:])(?:https?|git|s3|gs|oci)(?:::|://)", whole
+    ):
+        call.report("package-source", f"{call.program} brings up what a plain address holds")
+    reads_the_network(call)
+    if re.search(r"\b(?:release|run|artifact|repo archive) download\b|\brepo archive\b", whole):
+        call.report("download", "files without a digest")
+        facts = FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line, tree=True)
+        call.machine.files[call.machine.cwd] = facts
+    _judge_inside(call)
+    if re.search(
+        r"\b(?:from|to)\s+program\b|\\!|xp_cmdshell|into\s+outfile|load_file\s*\(|lo_(?:import|export)",
+        whole,
+        re.IGNORECASE,
+    ):
+        call.report("inline-code", "a database that starts programs or writes files")
+    if re.search(r"\brepo add \S+ https?://", whole):
+        call.report("package-source", "another index")
     if _SENDING_CLOUD.search(whole):
         reads = [
             call.read_file(each)
@@ -174,12 +225,19 @@ def cloud(call: Invocation) -> Result:
 def build(call: Invocation) -> Result:
     """``make`` and its kin: they run what the project says; in an unpinned clone that is text from the network."""
     facts = call.machine.facts(call.machine.cwd)
+    facts = _build_folder(call) or facts
+    if reads_the_network(call, whole_tree=True):
+        return EMPTY
     flags = [each for each in call.texts if each.startswith("-")]
     targets = [each for each in call.texts if not each.startswith("-") and "=" not in each]
     if facts is not None and facts.tree and Taint.REMOTE in facts.taints and not facts.pinned:
         call.report("remote-exec", "builds a clone that stands at no fixed commit")
     elif call.stdin is not None or any(
-        re.match(r"-f|--file|--eval|-E|-C|--directory|--include", each) for each in flags
+        not re.fullmatch(
+            r"-(?:j\d*|[skinBwqv]+)|--(?:silent|quiet|dry-run|always-make|no-print-directory|list|keep-going)",
+            each,
+        )
+        for each in flags
     ):
         remote = call.stdin is not None and Taint.REMOTE in call.stdin.taints
         call.report(
@@ -204,9 +262,30 @@ def build(call: Invocation) -> Result:
         call.report("missing-file", "the skill has no makefile")
     elif any(f"{SKILL}/{name}" in call.machine.files for name in ("Makefile", "makefile", "GNUmakefile")):
         call.report("own-code", "a makefile that it has just written")
+    _build_words(call)
+    return EMPTY
+
+
+def _build_folder(call: Invocation) -> FileFacts | None:
+    """What is known of the folder that an option names as the project's."""
+    facts = None
+    for flag, value in zip(call.texts, call.args[1:], strict=False):
+        if flag in ("-C", "--directory", "-d", "--working-directory", "-p", "-B", "--build", "--project-dir"):
+            place = call.place(value)
+            facts = call.machine.facts(place.path) or facts
+            if place.zone not in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN):
+                call.report("write-outside", "builds in a folder outside")
+    return facts
+
+
+def _build_words(call: Invocation) -> None:
+    """Variables and rules on the command line."""
     for each in call.texts:
-        if re.match(r"(?:SHELL|CC|CXX|LD|AR|MAKE|PYTHON|NODE|.*FLAGS)=", each):
+        if re.match(r"(?:SHELL|MAKESHELL|\.SHELLFLAGS)[?:+]?=|--shell\b", each):
+            call.report("hijack", "another program in the place of the shell")
+        if re.match(r"(?:CC|CXX|LD|AR|MAKE|PYTHON|NODE|.*FLAGS)=", each):
             call.report("own-code", "names a program that the build starts")
+        if re.match(r"-E.|--eval\b", each):
+            call.report("inline-code", "rules on the command line")
         if "=" in each and re.search(r"\$\(shell|`|\$\$\(", each):
             call.report("inline-code")
-    return EMPTY

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
+from ploinky.skills.safety.places import HOME, WORKSPACE
 from ploinky.skills.safety.programs.options import Operands, Read, Role, Shape, read_options, shape
 from ploinky.skills.safety.values import NONE, Stream, Taint
 
@@ -19,7 +21,7 @@ SHAPES: dict[str, Shape] = {
     "ls": shape("1AaBbCcdFfghHiklLmnNopqrRsStuUvxXZ", "all almost-all human-readable recursive directory color reverse",
                 text="color sort time I"),
     "dir": shape("la"),
-    "tree": shape("adfhs", "", text="L I P", digits=True),
+    "tree": shape("adfhs", "", text="L I P", write="o", digits=True),
     "stat": shape("Lt", "dereference terse", text="c f format printf"),
     "file": shape("biLkzs", "brief mime mime-type"),
     "du": shape("abchkmsSx0", "human-readable summarize all total", text="d max-depth"),
@@ -73,7 +75,6 @@ SHAPES: dict[str, Shape] = {
     "locale": shape("a", operands=_TEXT),
     "which": shape("a", "", _TEXT),
     "type": shape("aPpt", "", _TEXT),
-    "hash": shape("r", "", _TEXT),
     "wait": shape("n", "", _TEXT),
     "clear": shape(operands=_NONE),
     "umask": shape("S", operands=_TEXT),
@@ -94,7 +95,6 @@ SHAPES: dict[str, Shape] = {
     "mkdir": shape("pv", "parents verbose", _WRITE, text="m mode"),
     "rmdir": shape("pv", "parents ignore-fail-on-non-empty", _WRITE),
     "mkfifo": shape("", operands=_WRITE, text="m"),
-    "split": shape("d", operands=_PATTERN, text="l b n a"),
     "truncate": shape("c", operands=_WRITE, text="s size"),
     "gzip": shape("cdfklqrtv123456789", "decompress keep force stdout best fast", _WRITE),
     "gunzip": shape("cfklqrtv", "keep force stdout", _WRITE),
@@ -112,9 +112,15 @@ SHAPES: dict[str, Shape] = {
 }  # fmt: skip
 
 
+_TREES = {name: frozenset({"r", "R", "recursive"}) for name in ("grep", "egrep", "fgrep")}
+_WHOLE = frozenset({"", HOME, "/home", "/root", "/etc", "/Users", "/var", "/mnt", "/srv", "/proc", WORKSPACE})
+
+
 def run_shape(call: Invocation, of: Shape) -> tuple[Result, Read]:
     """Judge a call of a plain tool: unknown options ask, paths go by their zones. Its output is its input."""
     read = read_options(call.args, of)
+    if read.has("pre", "hostname-bin"):
+        call.report("inline-code", f"{call.program} that starts a program")
     for unknown in read.unknown[:1]:
         call.report("unknown-option", f"{call.program} with {unknown.split('=')[0]!r} is not on the list")
     roles = dict(of.takes)
@@ -125,10 +131,19 @@ def run_shape(call: Invocation, of: Shape) -> tuple[Result, Read]:
         elif value is not None and roles.get(name) is Role.WRITE:
             call.write_file(value, call.stdin)
     streams += _operands(call, of, read)
+    if _TREES.get(call.program, frozenset()) & {name for name, _ in read.options} or call.program == "rg":
+        for each in read.operands[1:]:
+            if call.place(each).path.rstrip("/") in _WHOLE:
+                call.report("read-secret", "searches everything that the owner has")
     if call.stdin is not None and not streams:
         streams.append(call.stdin)
     taints = NONE.union(*(stream.taints for stream in streams)) if streams else NONE
     origin = call.stdin.origin if call.stdin is not None else ""
+    endless = any(each.origin == "endless" for each in streams)
+    if endless and any(
+        re.fullmatch(r"\d+[GTPE]i?B?", each.text) for each in read.values("c", "bytes", "n", "lines")
+    ):
+        return Result(Stream(taints, None, "endless")), read
     return Result(Stream(taints, None, origin if origin.startswith("digest:") else "")), read
 
 
@@ -157,11 +172,27 @@ LOCAL_FACTS = frozenset(
 )
 
 
+_PACKERS = frozenset("gzip gunzip bzip2 bunzip2 xz unxz".split())
+
+
+def _pack(call: Invocation) -> Result:
+    """``gzip`` and its kin: what is known of a file is known of what is packed or unpacked from it."""
+    streams = [call.read_file(each) for each in call.args if not each.text.startswith("-")]
+    result, read = run_shape(call, SHAPES[call.program])
+    for each, stream in zip(read.operands, streams, strict=False):
+        for ending in (".gz", ".bz2", ".xz", ".tgz"):
+            call.write_file(each.with_text(each.text.removesuffix(ending)), stream)
+    taints = NONE.union(result.out.taints, *(each.taints for each in streams))
+    return Result(Stream(taints))
+
+
 def shaped(call: Invocation) -> Result:
     """The handler of every plain tool."""
     name = call.program
     if name == "wait" or name not in SHAPES:
         return EMPTY
+    if name in _PACKERS:
+        return _pack(call)
     result, _ = run_shape(call, SHAPES[name])
     if name in LOCAL_FACTS:
         return Result(Stream(result.out.taints | {Taint.LOCAL}))

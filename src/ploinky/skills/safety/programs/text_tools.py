@@ -8,6 +8,7 @@ import re
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs.options import Operands, read_options, shape
+from ploinky.skills.safety.programs.projects import is_unchecked
 from ploinky.skills.safety.reading import decode_ansi
 from ploinky.skills.safety.values import NONE, Stream, Taint, Value, joined
 
@@ -19,10 +20,17 @@ _SED_SAFE = re.compile(
     r"|[aic]\\?\s*[^\n]*|y(?P<e>[/|])[^\n]*)\s*\Z",
     re.DOTALL,
 )
-_AWK_UNSAFE = re.compile(r"system\s*\(|getline|\||>|@|/inet|close\s*\(|fflush|ENVIRON|ARGV|-f\b")
+_AWK_UNSAFE = re.compile(
+    r"system\s*\(|getline|\||>(?!\s*=?\s*\d)|@|/inet|close\s*\(|fflush|ENVIRON|ARGV|-f\b"
+)
 _FIND_TESTS = frozenset(
     "name iname path ipath type size mtime mmin newer maxdepth mindepth empty regex perm user prune print print0 o a not "
     "depth xdev mount follow executable readable writable".split()
+)
+_SECRET_FILE = re.compile(
+    r"id_(?:rsa|dsa|ecdsa|ed25519)|\.(?:env|pem|key|p12|pfx|kdbx|jks|ovpn|gpg|asc|keystore|wallet|netrc|npmrc|pgpass)\b|\.(?:ssh|aws|kube|gnupg)\b"
+    r"|wallet|credential|secret|passw|token|cookies|keychain|mnemonic|known_hosts|authorized_keys|shadow|htpasswd",
+    re.IGNORECASE,
 )
 _FIND_RUNS = frozenset({"exec", "execdir", "ok", "okdir"})
 _FIND_WRITES = frozenset({"fprint", "fprint0", "fprintf", "fls"})
@@ -48,7 +56,7 @@ def printf(call: Invocation) -> Result:
     if words and words[0].text == "-v" and len(words) > 1:
         if "[" in words[1].text:
             call.report("dynamic-eval", "an index that runs a command")
-        call.machine.assign(words[1].text, [Value("\0", joined(words[2:]).taints | {Taint.COMPUTED})])
+        call.assign(words[1].text, Value("\0", joined(words[2:]).taints | {Taint.COMPUTED}))
         return EMPTY
     whole = joined(words)
     taints = whole.taints | _secrets(words)
@@ -123,10 +131,13 @@ def sed(call: Invocation) -> Result:
         scripts = [files.pop(0)]
     if read.unknown or read.has("f", "file"):
         call.report("unknown-option", "sed with an option that is not on the list")
+    for script_file in read.values("f", "file"):
+        _script_from(call, script_file)
     for script in scripts:
         for each in re.split(r";\s*(?=[\d$/sdpq])", script.text):
             if not _SED_SAFE.match(each.strip().strip("{}").strip()):
                 call.report("unknown-option", "a sed script with commands that are not on the list")
+                _odd_sed(call, each.strip())
     taints = joined(scripts).taints if scripts else NONE
     streams = []
     for each in files:
@@ -138,15 +149,47 @@ def sed(call: Invocation) -> Result:
     return _onward(call, streams)
 
 
+_SED_ADDRESS = r"(?:^|[;{\n])\s*(?:(?:\d+|\$|/(?:[^/\\]|\\.)*/)(?:,(?:\+?\d+|\$|/(?:[^/\\]|\\.)*/))?)?!?\s*"
+_SED_RUNS = re.compile(
+    _SED_ADDRESS
+    + r"(?:e(?:\s|\Z|[;}])|s(?P<d>[^\w\s])(?:(?!(?P=d)).)*(?P=d)(?:(?!(?P=d)).)*(?P=d)[gpiIm0-9]*e)"
+)
+_SED_WRITES = re.compile(
+    _SED_ADDRESS
+    + r"(?:[wW]\s*|s(?P<d>[^\w\s])(?:(?!(?P=d)).)*(?P=d)(?:(?!(?P=d)).)*(?P=d)[gpiIm0-9e]*w\s*)(?P<path>[^\s;}]+)"
+)
+
+
+def _odd_sed(call: Invocation, script: str) -> None:
+    """A sed script that starts programs or writes other files."""
+    if _SED_RUNS.search(script):
+        call.report("inline-code", "a sed script that starts programs")
+    for match in _SED_WRITES.finditer(script):
+        call.write_file(Value(match.group("path")), call.stdin)
+
+
+def _script_from(call: Invocation, value: Value) -> None:
+    """A script of sed or awk that lies in a file or comes in."""
+    stream = call.stdin if value.text in ("-", "/dev/stdin") else call.read_file(value)
+    if stream is not None and stream.taints & {Taint.REMOTE, Taint.DECODED}:
+        call.report("remote-exec" if Taint.REMOTE in stream.taints else "piped-code")
+
+
 def awk(call: Invocation) -> Result:
     """``awk`` that prints; programs that start others, redirect or read the environment are not on the list."""
-    read = read_options(call.args, shape("", "", Operands.TEXT_THEN_READ, text="F v"))
+    read = read_options(
+        call.args, shape("", "", Operands.TEXT_THEN_READ, text="F v f file e source i include l load")
+    )
     program = read.operands[0].text if read.operands else ""
+    for each in read.values("f", "file", "i", "include", "l", "load"):
+        _script_from(call, each)
+        call.report("unknown-option", "an awk program in a file")
+    program = " ".join([program, *(given.text for given in read.values("e", "source"))]).strip()
     if re.search(r"system\s*\(|\|\s*getline|\"\s*\|\s*|\|\s*&?\s*\"|/inet/", program):
         call.report("inline-code", "an awk program that starts programs or opens connections")
     elif re.search(r'>\s*"[^"]+"', program):
         for path in re.findall(r'>\s*"([^"]+)"', program):
-            call.write_file(Value(path))
+            call.write_file(Value(path), call.stdin)
         call.report("unknown-option", "an awk program that writes files")
     elif read.unknown or not program or _AWK_UNSAFE.search(program) or "\0" in program:
         call.report("unknown-option", "an awk program that is not on the list")
@@ -175,6 +218,7 @@ def find(call: Invocation) -> Result:
     while args and not args[0].text.startswith(("-", "(", "!")):
         roots.append(args.pop(0))
     zones = [call.place(each) for each in roots or [Value(".")]]
+    wanted: list[str] = []
     outside = [place for place in zones if place.zone not in (Zone.SELF, Zone.TEMP)]
     while args:
         word = args.pop(0).text
@@ -199,9 +243,10 @@ def find(call: Invocation) -> Result:
             call.report("unknown-option", f"find with {word!r} is not on the list")
         elif name not in ("print", "print0", "o", "a", "not", "prune", "empty", "depth", "xdev", "mount", "follow",
                           "executable", "readable", "writable") and args:  # fmt: skip
-            args.pop(0)
+            wanted.append(args.pop(0).text)
+    keys = any(_SECRET_FILE.search(each) for each in wanted)
     for place in outside:
-        call.report("read-secret" if place.zone is Zone.SECRET else "outside-read")
+        call.report("read-secret" if keys or place.zone is Zone.SECRET else "outside-read")
     return Result(Stream(frozenset({Taint.LOCAL} | ({Taint.SECRET} if outside else set()))))
 
 
@@ -217,7 +262,9 @@ def _run_on(call: Invocation, argv: list[Value], *, outside: bool) -> None:
         "node",
         "source",
     ):
-        call.report("own-code", "runs an interpreter on what it finds")
+        fetched = any(is_unchecked(each) for path, each in call.machine.files.items()
+                      if path not in call.machine.verified)  # fmt: skip
+        call.report("remote-exec" if fetched else "own-code", "runs an interpreter on what it finds")
     call.inner(argv)
 
 
@@ -231,5 +278,5 @@ def read_builtin(call: Invocation) -> Result:
     if stream.text is not None and len(names) == 1 and "\n" not in stream.text.strip():
         value = Value(stream.text.strip(), stream.taints)
     for name in names:
-        call.machine.assign(name, [value])
+        call.assign(name, value)
     return EMPTY

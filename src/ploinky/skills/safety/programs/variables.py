@@ -61,7 +61,9 @@ def check_assign(call: Invocation, name: str, value: Value) -> None:
 
 def _check_search(call: Invocation, name: str, value: Value) -> None:
     for entry in value.text.split(":"):
-        if entry == HOLE and value.taints & {Taint.UNSET, Taint.COMPUTED}:
+        if entry == HOLE and Taint.UNSET in value.taints:
+            continue
+        if entry == HOLE and Taint.COMPUTED in value.taints and value.text != HOLE:
             continue
         zone = call.place(Value(entry or ".")).zone
         known = zone in (Zone.SELF, Zone.SYSTEM, Zone.OWN_HOME) or entry.startswith(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
@@ -22,6 +23,7 @@ _RUNS = re.compile(
     r"|submodule\..*update|browser|man\.|web\.browser|interactive\.|safe\.",
     re.IGNORECASE,
 )
+_REMOTE = frozenset({Taint.REMOTE})
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 
 
@@ -56,13 +58,23 @@ def git(call: Invocation) -> Result:
     handler = _VERBS.get(verb)
     if handler is not None:
         handler(call, rest, cwd)
+    else:
+        _other(call, verb, rest)
+    return Result(Stream(frozenset({Taint.COMPUTED})))
+
+
+def _other(call: Invocation, verb: str, rest: list[Value]) -> None:
+    if verb.startswith("credential"):
+        call.report("read-secret", f"git {verb}")
+    elif verb == "bundle" and len(rest) > 1 and rest[0].text == "create":
+        call.write_file(rest[1])
+        call.report("unknown-option", "git bundle")
     elif verb in _LOOKS:
         _look(call, verb, rest)
     else:
         call.report(
             "account" if verb in ("push", "request-pull", "send-email") else "unknown-option", f"git {verb}"
         )
-    return Result(Stream(frozenset({Taint.COMPUTED})))
 
 
 def _look(call: Invocation, verb: str, rest: list[Value]) -> None:
@@ -74,6 +86,9 @@ def _look(call: Invocation, verb: str, rest: list[Value]) -> None:
         call.report("unknown-option", f"git {verb} with an option that is not on the list")
     if verb == "remote" and texts and texts[0] in ("add", "set-url"):
         call.report("network", "names another repository")
+        names = [each for each in texts[1:] if not each.startswith("-")]
+        if names:
+            call.machine.variables[f"git remote {names[0]}"] = ()
 
 
 def _clone(call: Invocation, rest: list[Value], cwd: str) -> None:
@@ -123,6 +138,73 @@ def _clone(call: Invocation, rest: list[Value], cwd: str) -> None:
         call.machine.files[place.path] = FileFacts(
             frozenset({Taint.REMOTE}), None, call.walker.line, tree=True
         )
+
+
+def clone_from(call: Invocation, rest: Sequence[Value]) -> None:
+    """Another program that clones: the folder it makes holds what came from the network."""
+    operands = [each for each in rest if not each.text.startswith("-")]
+    if not operands:
+        return
+    name = posixpath.basename(operands[0].text.rstrip("/")).removesuffix(".git")
+    place = call.write_file(operands[1] if len(operands) > 1 else Value(name or "."), Stream(_REMOTE))
+    call.report("download", "clones a repository")
+    call.machine.files[place.path] = FileFacts(_REMOTE, None, call.walker.line, tree=True)
+
+
+def other_clone(call: Invocation) -> Result:
+    """``svn``, ``hg`` and their kin: they ask; what they bring is known as such."""
+    texts = call.texts
+    if any(each.startswith(("--config", "--ssh", "--remotecmd", "--debugger")) for each in texts):
+        call.report("hijack", f"{call.program} with settings")
+    if texts and texts[0] in ("clone", "checkout", "co", "export", "branch", "switch"):
+        clone_from(call, call.args[1:])
+    elif texts and texts[0] in ("update", "up", "pull"):
+        _update(call, [], call.machine.cwd)
+    elif not texts or texts[0] not in ("status", "log", "diff", "info", "st"):
+        call.report("unknown-option", f"{call.program} is not on the list")
+    return EMPTY
+
+
+def patch(call: Invocation) -> Result:
+    """``patch``: the folder is as good as what was applied to it."""
+    _apply(call, list(call.args), call.machine.cwd)
+    for flag, value in zip(call.texts, call.args[1:], strict=False):
+        if flag in ("-d", "--directory", "-o", "--output"):
+            call.write_file(value)
+    for each in call.args:
+        match = re.match(r"(?:-[do]|--(?:directory|output)=)(.+)", each.text)
+        if match:
+            call.write_file(each.with_text(match.group(1)))
+    return EMPTY
+
+
+def _apply(call: Invocation, rest: list[Value], cwd: str) -> None:
+    streams = [call.read_file(each) for each in rest if not each.text.startswith("-")]
+    if call.stdin is not None:
+        streams.append(call.stdin)
+    if any(each.text == "--unsafe-paths" for each in rest):
+        call.report("write-outside", "a patch of files outside")
+    if any(Taint.REMOTE in each.taints for each in streams):
+        call.machine.files[cwd] = FileFacts(_REMOTE, None, call.walker.line, tree=True)
+    call.report("unknown-option", "applies a patch")
+
+
+def _push(call: Invocation, rest: list[Value], cwd: str) -> None:
+    operands = [each for each in rest if not each.text.startswith("-")]
+    target = operands[0].text if operands else ""
+    named = any(each == f"git remote {target}" or not target for each in call.machine.variables
+                if each.startswith("git remote "))  # fmt: skip
+    elsewhere = (
+        "://" in target or re.match(r"[\w.-]+@?[\w.-]*:", target) or target.startswith(("/", "..", "\0"))
+    )
+    call.report("exfiltration" if elsewhere or named else "account", "sends a repository away")
+
+
+def _worktree(call: Invocation, rest: list[Value], cwd: str) -> None:
+    operands = [each for each in rest[1:] if not each.text.startswith("-")]
+    if rest and rest[0].text in ("add", "move") and operands:
+        call.write_file(operands[0] if rest[0].text == "add" else operands[-1])
+    call.report("unknown-option", "git worktree")
 
 
 def _check_source(call: Invocation, source: Value) -> None:
@@ -186,6 +268,8 @@ def _config(call: Invocation, rest: list[Value], cwd: str) -> None:
 def _submodule(call: Invocation, rest: list[Value], cwd: str) -> None:
     texts = [each.text for each in rest]
     call.report("inline-code" if texts[:1] == ["foreach"] else "download", "git submodules")
+    if texts[:1] == ["add"]:
+        clone_from(call, rest[1:])
     if texts[:1] == ["foreach"] and len(rest) > 1:
         call.walker.evaluate(" ".join(texts[1:]), None)
 
@@ -215,6 +299,10 @@ def _rewrite(call: Invocation, rest: list[Value], cwd: str) -> None:
 
 _VERBS = {
     "clone": _clone,
+    "am": _apply,
+    "apply": _apply,
+    "push": _push,
+    "worktree": _worktree,
     "checkout": _checkout,
     "switch": _checkout,
     "reset": _discard,
