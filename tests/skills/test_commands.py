@@ -136,6 +136,11 @@ def test_a_finding_has_its_rule_line_text_and_reason() -> None:
     assert RULES["privilege"].verdict is Verdict.DENY
 
 
+def test_a_quotation_of_markdown_hides_no_command() -> None:
+    assert verdict("> sudo id") == "deny"
+    assert verdict("> out.log") == "allow"
+
+
 def test_a_bundled_script_must_be_bundled() -> None:
     setting = Setting(bundled=frozenset({"scripts/a.sh"}))
     assert judge_text("bash scripts/a.sh", setting=setting).verdict is Verdict.ALLOW
