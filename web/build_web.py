@@ -17,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SOURCES = Path(__file__).parent
 STATIC = SOURCES.parent / "src" / "ploinky" / "gateway" / "static"
@@ -46,8 +46,7 @@ def is_fresh() -> bool:
     return (STATIC / "index.html").is_file() and STAMP.is_file() and STAMP.read_text("ascii") == fingerprint()
 
 
-@dataclass(frozen=True)
-class Npm:
+class Npm(NamedTuple):
     """How npm is run: the words before its own, and the PATH on which its scripts find ``node``."""
 
     words: tuple[str, ...]
