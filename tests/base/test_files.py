@@ -138,3 +138,13 @@ def test_a_path_that_leaves_the_root_is_refused(trap: Path, parts: tuple[str, ..
 )
 def test_a_path_inside_the_root_is_allowed(trap: Path, parts: tuple[str, ...]) -> None:
     assert trap.resolve() in (safe_join(trap, *parts), *safe_join(trap, *parts).parents)
+
+
+def test_a_circle_of_links_never_hides_where_a_path_leads(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a").symlink_to("a/..")
+    (root / "b").symlink_to("..")
+    with pytest.raises(UsageError) as refused:
+        safe_join(root, "a/b")
+    assert refused.value.code == "PATH_ESCAPES"

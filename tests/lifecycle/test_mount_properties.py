@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ploinky.base.errors import PloinkyError
@@ -59,6 +59,7 @@ def laid_out(ground: Path, links: dict[str, str]) -> Layout:
     return layout
 
 
+@example(links={"b": "..", "a": "a/.."}, hosts=["a/b"], mode=RunMode.ISOLATED)
 @settings(max_examples=150)
 @given(links=LINKS, hosts=st.lists(PATHS, min_size=1, max_size=3, unique=True), mode=st.sampled_from(RunMode))
 def test_no_volume_leads_out_or_to_what_is_not_for_agents(

@@ -99,7 +99,9 @@ def safe_join(root: Path, *parts: str) -> Path:
     """
     base = root.resolve()
     try:
-        resolved = base.joinpath(*parts).resolve()
+        resolved: Path | None = base.joinpath(*parts).resolve()
+        if str(resolved) != os.path.realpath(str(resolved)):
+            resolved = None  # a circle of links was cut short, and what is left of the path leads on
     except (ValueError, RuntimeError, OSError):
         resolved = None  # a NUL, a lone surrogate, links in a circle
     if resolved is None or not (resolved == base or base in resolved.parents):
