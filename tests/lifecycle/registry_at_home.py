@@ -19,7 +19,13 @@ def serving(files: Mapping[str, bytes]) -> Iterator[str]:
     """Serve ``files`` (path to content; may be filled later); the base URL, without a slash at its end."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._answer()
+
         def do_GET(self) -> None:
+            self.wfile.write(self._answer())
+
+        def _answer(self) -> bytes:
             content = files.get(self.path.rstrip("/"))
             self.send_response(404 if content is None else 200)
             is_page = content is not None and content.startswith(b"<")
@@ -28,7 +34,7 @@ def serving(files: Mapping[str, bytes]) -> Iterator[str]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
-            self.wfile.write(content or b"")
+            return content or b""
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""

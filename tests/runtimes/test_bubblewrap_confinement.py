@@ -136,6 +136,7 @@ async def test_an_agent_sees_no_file_system_but_its_own(cell: Cell) -> None:
         "/agent",
         "/Agent",
         "/run/ploinky",
+        "/opt/host/bin/uv",
     )
     strangers = [each for each in points if each != "/" and not each.startswith((*own, str(cell.workspace)))]
     assert strangers == []
@@ -144,9 +145,10 @@ async def test_an_agent_sees_no_file_system_but_its_own(cell: Cell) -> None:
 async def test_the_root_holds_nothing_of_the_host(cell: Cell) -> None:
     names = set((await text_of(cell.spec, "ls -A /")).split())
     assert names <= {"Agent", "agent", "code", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc",
-                     "dev", "proc", "tmp", "var", "run", "home"}  # fmt: skip
+                     "opt", "dev", "proc", "tmp", "var", "run", "home"}  # fmt: skip
     assert await text_of(cell.spec, "ls -A /home /home/agent /run /var") != ""
     assert await text_of(cell.spec, "ls -A /run") == "ploinky"
+    assert await text_of(cell.spec, "find /opt -type f 2>/dev/null || true") in ("", "/opt/host/bin/uv")
     assert await text_of(cell.spec, "cut -d: -f1 /etc/passwd | tr '\\n' ' '") == "root agent nobody "
 
 

@@ -26,14 +26,13 @@ EVERY_S = 2.0
 _PROC = Path("/proc")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_PPID, _UTIME, _STIME, _RSS = 1, 11, 12, 21  # fields of stat behind the name
+_PPID, _UTIME, _STIME = 1, 11, 12  # fields of stat behind the name
 
 
 @dataclass(frozen=True)
 class _Process:
     parent: int
     ticks: int
-    resident: int
 
 
 @dataclass(frozen=True)
@@ -102,9 +101,17 @@ def _sum(pid: int, known: Mapping[int, _Process], children: Mapping[int, list[in
     while waiting:
         each = waiting.pop()
         ticks += known[each].ticks
-        resident += known[each].resident
+        resident += _resident(each)
         waiting += children.get(each, [])
     return Usage(ticks / _TICKS_PER_S, resident)
+
+
+def _resident(pid: int) -> int:
+    """Bytes, from ``statm``: newer kernels round what ``stat`` says of a small program to nothing."""
+    try:
+        return int((_PROC / str(pid) / "statm").read_text(encoding="ascii").split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0  # it ended meanwhile
 
 
 def _processes() -> dict[int, _Process]:
@@ -117,5 +124,5 @@ def _processes() -> dict[int, _Process]:
                 continue  # it ended meanwhile
             fields = text.rpartition(")")[2].split()
             ticks = int(fields[_UTIME]) + int(fields[_STIME])
-            found[int(entry.name)] = _Process(int(fields[_PPID]), ticks, int(fields[_RSS]) * _PAGE)
+            found[int(entry.name)] = _Process(int(fields[_PPID]), ticks)
     return found
