@@ -169,6 +169,7 @@ def test_texts_are_parsed_together_only_where_none_changes_another() -> None:
     assert [tree is not None for tree in parse_shell(texts)] == alone
     together = parse_shell(["ls\n", "\n\nid"])
     assert [tree.statements[0].line - tree.line_shift for tree in together if tree] == [1, 3]
+    assert [tree.line_shift for tree in together if tree] == [0, 3]  # the second stood behind the first
 
 
 def test_a_long_text_is_judged_quickly_and_a_deep_one_at_all() -> None:

@@ -52,6 +52,7 @@ def parse_shell(texts: Sequence[str]) -> list[Tree | None]:
     return [*parse_shell(texts[:half]), *parse_shell(texts[half:])]
 
 
+@functools.lru_cache(maxsize=256)
 def _alone(text: str) -> Tree | None:
     file = _shfmt(text)
     try:
@@ -71,7 +72,7 @@ def _joined(texts: Sequence[str]) -> list[Tree] | None:
     for text in texts:
         ends.append((ends[-1] if ends else 0) + len(f"{text}\n{_MARK}{len(ends)}\n".encode()))
     found = {(offset, text) for offset, text in _comments(file)}
-    wanted = {(end - len(mark) - 2, mark[1:]) for end, mark in zip(ends, marks, strict=True)}
+    wanted = {(end - len(mark) - 1, mark[1:]) for end, mark in zip(ends, marks, strict=True)}
     if not wanted <= found or any(_MARK in text for text in texts):
         return None
     try:
