@@ -1,7 +1,12 @@
-"""Threads: one order for all who write, nothing lost, nothing torn, nothing changed; also over processes."""
+"""Threads: one order for all who write, nothing lost, nothing torn, nothing changed; also over processes.
+
+``PLOINKY_APPENDS`` says how many messages the eight processes write together (``make test`` writes 12,000).
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +23,7 @@ from ploinky.assistants.sessions import Session
 from ploinky.assistants.threads import MAX_MESSAGES, ThreadStore
 from ploinky.base.database import Database, Migration
 from ploinky.base.errors import PloinkyError, UsageError
+from tests.cli.stage import eventually
 
 ROOT = Path(__file__).parents[2]
 MAIN = Session("main")
@@ -48,14 +54,18 @@ def texts(messages: list[ThreadMessage]) -> list[str]:
     return [message.content for message in messages]
 
 
-def test_eight_processes_write_one_thread_and_lose_and_tear_nothing(tmp_path: Path) -> None:
-    each, writers = 250, 8
-    store = open_store(tmp_path)
-    path = str(tmp_path / "state.db")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", _WRITER, path, f"w{number}", str(each)], cwd=ROOT)
-        for number in range(writers)
+def start_writers(folder: Path, names: list[str], each: int) -> list[subprocess.Popen[bytes]]:
+    path = str(folder / "state.db")
+    return [
+        subprocess.Popen([sys.executable, "-c", _WRITER, path, name, str(each)], cwd=ROOT) for name in names
     ]
+
+
+def test_eight_processes_write_one_thread_and_lose_and_tear_nothing(tmp_path: Path) -> None:
+    writers = 8
+    each = int(os.environ.get("PLOINKY_APPENDS", "12000")) // writers
+    store = open_store(tmp_path)
+    processes = start_writers(tmp_path, [f"w{number}" for number in range(writers)], each)
     seen: dict[str, tuple[str, str, int]] = {}
     while any(process.poll() is None for process in processes):
         messages = store.messages("main")
@@ -75,6 +85,21 @@ def test_eight_processes_write_one_thread_and_lose_and_tear_nothing(tmp_path: Pa
     for writer in range(writers):
         own = [int(m.content.split(":")[1]) for m in everything if m.content.startswith(f"w{writer}:")]
         assert own == sorted(own)
+
+
+def test_a_writer_that_is_killed_leaves_what_it_had_kept_and_disturbs_nobody(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    [killed] = start_writers(tmp_path, ["killed"], 10**9)
+    eventually(lambda: len(store.messages("main")) > 5, "its first messages")
+    [other] = start_writers(tmp_path, ["other"], 500)
+    eventually(lambda: any(m.id == "other-5" for m in store.messages("main")), "both to write")
+    killed.send_signal(signal.SIGKILL)
+    assert (killed.wait(60), other.wait(60)) == (-signal.SIGKILL, 0)
+    live = store.messages("main")
+    everything = store.archived("main", before=live[0].position, limit=10**9) + live
+    kept = [m.id for m in everything if m.id.startswith("killed-")]
+    assert kept == [f"killed-{number}" for number in range(len(kept))]
+    assert [m.id for m in everything if m.id.startswith("other-")] == [f"other-{n}" for n in range(500)]
 
 
 def test_a_full_thread_moves_its_oldest_to_the_archive(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from ploinky.base.jsontypes import JsonObject, JsonValue
 POLL_S = 0.1
 MOST_RECENT = 5000
 _PAGE = 500
+_INSERT = "INSERT INTO events (session, run_id, seq, kind, at, data) VALUES (?, ?, ?, ?, ?, ?)"
 _SELECT = "SELECT id, session, run_id, seq, kind, at, data FROM events"
 
 
@@ -311,16 +312,18 @@ def insert_event(
     data: Mapping[str, JsonValue],
 ) -> None:
     """Add an event of no run within a transaction of the caller's, who wakes the journal afterwards."""
-    _insert_all(db, [_Pending(session, None, None, kind, now_iso(), dict(data))])
+    row = _Pending(session, None, None, kind, now_iso(), dict(data))
+    db.execute(_INSERT, _values(row))
 
 
 def _insert_all(db: sqlite3.Connection, rows: list[_Pending]) -> int:
     """Insert; the id of the last row."""
-    db.executemany(
-        "INSERT INTO events (session, run_id, seq, kind, at, data) VALUES (?, ?, ?, ?, ?, ?)",
-        [(row.session, row.run_id, row.seq, row.kind.value, row.at, row.text) for row in rows],
-    )
+    db.executemany(_INSERT, [_values(row) for row in rows])
     return int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
+
+
+def _values(row: _Pending) -> tuple[object, ...]:
+    return row.session, row.run_id, row.seq, row.kind.value, row.at, row.text
 
 
 def _fits(event: KeptEvent, session: str | None, run_id: str | None) -> bool:

@@ -238,9 +238,8 @@ def append_in(db: sqlite3.Connection, session: Session, new: Sequence[NewMessage
             )
         kept.append(known)
     if added:
-        _count_up(db, session.id, len(added), now)
+        version = _count_up(db, session.id, len(added), now)
         ids = [each.id for each in added]
-        version = db.execute("SELECT version FROM threads WHERE session = ?", (session.id,)).fetchone()[0]
         insert_event(
             db,
             session.id,
@@ -277,12 +276,13 @@ def _insert(db: sqlite3.Connection, session: str, message: NewMessage, now: str)
     return ThreadMessage(made.id, made.role, made.content, now, cursor.lastrowid, made.run_id, made.data)
 
 
-def _count_up(db: sqlite3.Connection, session: str, added: int, now: str) -> None:
-    count = db.execute(
+def _count_up(db: sqlite3.Connection, session: str, added: int, now: str) -> int:
+    """Count what was added and move what is too much to the archive; the thread's new version."""
+    count, version = db.execute(
         "UPDATE threads SET version = version + 1, count = count + ?, updated_at = ? WHERE session = ?"
-        " RETURNING count",
+        " RETURNING count, version",
         (added, now, session),
-    ).fetchone()[0]
+    ).fetchone()
     if count > MAX_MESSAGES:
         db.execute(
             "UPDATE messages SET archived = 1 WHERE position IN (SELECT position FROM messages"
@@ -290,6 +290,7 @@ def _count_up(db: sqlite3.Connection, session: str, added: int, now: str) -> Non
             (session, count - MAX_MESSAGES),
         )
         db.execute("UPDATE threads SET count = ? WHERE session = ?", (MAX_MESSAGES, session))
+    return int(version)
 
 
 def _recount(db: sqlite3.Connection, session: str) -> None:
