@@ -22,6 +22,7 @@ from ploinky.base.jsontypes import JsonObject
 from ploinky.base.waits import wait_until
 from ploinky.workspace.layout import Layout
 from tests.assistants.home import Crew, Home, open_home
+from tests.models.aimock import running_aimock
 
 PARIS = ZoneInfo("Europe/Paris")
 FUTURE = datetime(2036, 1, 1, tzinfo=UTC)  # where the household's own clock does not meddle
@@ -90,9 +91,20 @@ class Wall:
 
     def __init__(self, start: datetime) -> None:
         self.now = start
+        self._looks = 0
 
     def __call__(self) -> datetime:
+        self._looks += 1
         return self.now
+
+    async def seen(self) -> None:
+        """Wait until the time, as it is now, was looked at many times by those who run."""
+        wanted = self._looks + 20
+
+        async def looked() -> bool:
+            return self._looks >= wanted
+
+        await wait_until(looked, what="looks at the clock", timeout_s=20)
 
 
 async def run_until(cron: Cron, outcomes: int) -> list[str]:
@@ -127,6 +139,73 @@ async def test_what_was_missed_in_sleep_is_caught_up_with_once_or_skipped(
         wall.now += timedelta(hours=7, minutes=30)
         assert await run_until(cron, 1) == [outcome]
         assert cron.store.require(job.id).next_at == "2036-01-01T08:00:00.000Z"
+
+
+async def test_a_machine_that_sleeps_for_hours_catches_up_once_when_it_wakes(layout: Layout) -> None:
+    async with open_home(layout, budgets={"proactivePerHour": 100}) as home:
+        wall = Wall(FUTURE)
+        cron = Cron(home["default"], wall, look_every_s=0.02)
+        hourly = await cron.add(wish({"every": "1h"}), by="test")
+        idle = await cron.add(wish({"every": "1h"}, missed="skip"), by="test")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cron.run)
+            await wall.seen()
+            assert not cron.store.history(None, 9)
+            wall.now += timedelta(hours=9, minutes=30)  # no timer of the process counted these hours
+
+            async def awake() -> bool:
+                return bool(cron.store.history(hourly.id, 9)) and bool(cron.store.history(idle.id, 9))
+
+            await wait_until(awake, what="the jobs after the sleep", timeout_s=20)
+            await wall.seen()
+            tasks.cancel_scope.cancel()
+        assert [each.outcome for each in cron.store.history(hourly.id, 9)] == ["done"]
+        assert [each.outcome for each in cron.store.history(idle.id, 9)] == ["missed"]
+        assert {job.next_at for job in cron.store.all()} == {"2036-01-01T10:00:00.000Z"}
+
+
+async def test_a_clock_that_is_set_back_runs_nothing_twice(layout: Layout) -> None:
+    async with open_home(layout) as home:
+        wall = Wall(FUTURE)
+        cron = Cron(home["default"], wall, look_every_s=0.02)
+        job = await cron.add(wish({"every": "1h"}), by="test")
+        wall.now += timedelta(hours=1)
+        assert await run_until(cron, 1) == ["done"]
+        wall.now -= timedelta(hours=3)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cron.run)
+            await wall.seen()
+            tasks.cancel_scope.cancel()
+        assert len(cron.store.history(job.id, 9)) == 1
+
+
+@pytest.mark.parametrize(
+    "start", [datetime(2036, 3, 28, 12, tzinfo=UTC), datetime(2036, 10, 24, 12, tzinfo=UTC)]
+)
+async def test_a_running_clock_fires_once_a_day_while_summer_time_comes_and_goes(
+    layout: Layout, start: datetime
+) -> None:
+    async with open_home(layout) as home:
+        wall = Wall(start)
+        cron = Cron(home["default"], wall, look_every_s=0.02)
+        job = await cron.add(wish({"cron": "30 2 * * *", "timeZone": "Europe/Paris"}), by="test")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cron.run)
+            for _ in range(3 * 24 * 2):  # half an hour at a time, over the night in which the clocks change
+                wall.now += timedelta(minutes=30)
+                due = cron.store.require(job.id).next_at
+                assert due is not None
+                if datetime.fromisoformat(due) <= wall.now:
+
+                    async def settled(due: str = due) -> bool:
+                        return cron.store.require(job.id).next_at != due
+
+                    await wait_until(settled, what=f"the job of {due}", timeout_s=20)
+            tasks.cancel_scope.cancel()
+        history = cron.store.history(job.id, 9)[::-1]
+        local = [datetime.fromisoformat(each.due_at).astimezone(PARIS) for each in history]
+        assert [each.day - local[0].day for each in local] == [0, 1, 2]
+        assert {each.outcome for each in history} == {"done"}
 
 
 async def test_a_failing_job_is_tried_again_with_longer_pauses_and_then_waits_for_its_time(
@@ -329,3 +408,49 @@ async def test_the_next_beat_is_counted_from_the_last_with_some_jitter(layout: L
         await wait_until(began, what="the household's own heartbeat", timeout_s=10)
         await heartbeat.beat()
         assert heartbeat.next_at() == wall.now + timedelta(minutes=10, seconds=30)
+
+
+async def test_a_heartbeat_beats_once_after_a_long_sleep(layout: Layout) -> None:
+    async with open_home(layout, heartbeat={"enabled": False, "every": "30m", "jitter": 0}) as home:
+        assistant = home["default"]
+        wall = Wall(FUTURE)
+        heartbeat = Heartbeat(assistant, wall, look_every_s=0.02)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(heartbeat.run)
+            await heartbeat.beat()
+            wall.now += timedelta(hours=9)
+
+            async def beaten() -> bool:
+                return heartbeat.poll()["lastAt"] == "2036-01-01T09:00:00.000Z"
+
+            await wait_until(beaten, what="the beat", timeout_s=20)
+            await wall.seen()
+            assert heartbeat.next_at() == wall.now + timedelta(minutes=30)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_heartbeat_waits_while_a_person_talks_and_gives_way_when_one_begins(layout: Layout) -> None:
+    with running_aimock([{"match": {}, "response": {"content": "slow " * 400}, "latency": 50}]) as server:
+        model = {"provider": "openai-compatible", "baseURL": server.openai_url, "openaiModelId": "gpt-4o"}
+        models = {"slow": model, "none": {"provider": "offline"}}
+        async with open_home(layout, models=models, defaultModel="slow") as home:
+            assistant = home["default"]
+            assistant.substrate.write("HEARTBEAT.md", "- look after the tide\n")
+            outcomes: list[str] = []
+
+            async def beat() -> None:
+                outcomes.append(await assistant.heartbeat.beat())
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(beat)
+
+                async def speaks() -> bool:
+                    return any(
+                        e.kind == "assistant_delta" for e in assistant.journal.page(0, session="heartbeat")
+                    )
+
+                await wait_until(speaks, what="the heartbeat's first word", timeout_s=20)
+                run = await home.say("Are you there?")
+            assert outcomes == ["preempted"]
+            assert await assistant.heartbeat.beat() == "skipped: the assistant is busy"
+            assert (await assistant.cancel_run(run.id)).status is RunStatus.CANCELLED

@@ -12,7 +12,7 @@ import itertools
 import json
 import sqlite3
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -49,6 +49,9 @@ class EventKind(StrEnum):
     CREDENTIAL_NEEDED = "credential_needed"
     THREAD = "thread"
     INCIDENT = "incident"
+
+
+Told = tuple[EventKind, JsonObject]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class _Pending:
 @dataclass
 class _Batch:
     rows: list[_Pending] = field(default_factory=list)
+    endings: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
     kept: anyio.Event = field(default_factory=anyio.Event)
     failure: BaseException | None = None
 
@@ -157,12 +161,31 @@ class EventJournal:
 
         Events of one run get their ``seq`` in the order of the calls.
         """
+        await self._kept(self._add(session, kind, data, run_id))
+
+    async def append_end(
+        self, session: str, told: Sequence[Told], *, run_id: str, ending: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        """Keep the last events of a run, and what ``ending`` writes, in one transaction.
+
+        Whoever finds the run ended finds its events too, whenever the process dies.
+        """
+        self._batch.endings.append(ending)
+        batches = [self._add(session, kind, data, run_id) for kind, data in told]
+        await self._kept(batches[-1])
+
+    def _add(
+        self, session: str, kind: EventKind, data: Mapping[str, JsonValue], run_id: str | None
+    ) -> _Batch:
         seq = None
         if run_id is not None:
             seq = self._seqs[run_id] = self._last_seq(run_id) + 1
         batch = self._batch
         batch.rows.append(_Pending(session, run_id, seq, kind, now_iso(), dict(data)))
         self._filled.set()
+        return batch
+
+    async def _kept(self, batch: _Batch) -> None:
         await batch.kept.wait()
         if batch.failure is not None:
             raise batch.failure
@@ -271,8 +294,7 @@ class EventJournal:
             batch, self._batch = self._batch, _Batch()
             with anyio.CancelScope(shield=True):
                 try:
-                    write = functools.partial(_insert_all, rows=batch.rows)
-                    last = await self._database.commit(write)
+                    last = await self._database.commit(functools.partial(_insert_batch, batch=batch))
                 except Exception as error:  # whoever appended must know
                     batch.failure = error
                 else:
@@ -316,9 +338,11 @@ def insert_event(
     db.execute(_INSERT, _values(row))
 
 
-def _insert_all(db: sqlite3.Connection, rows: list[_Pending]) -> int:
+def _insert_batch(db: sqlite3.Connection, batch: _Batch) -> int:
     """Insert; the id of the last row."""
-    db.executemany(_INSERT, [_values(row) for row in rows])
+    for ending in batch.endings:
+        ending(db)
+    db.executemany(_INSERT, [_values(row) for row in batch.rows])
     return int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -124,6 +125,11 @@ class RunStore:
         """Keep what has become of a run."""
         await self._database.commit(lambda db: _put(db, run))
 
+    @staticmethod
+    def ending(run: Run) -> Callable[[sqlite3.Connection], None]:
+        """What keeps the end of a run, to be done with its last events."""
+        return lambda db: _put(db, run)
+
     def find(self, run_id: str) -> Run | None:
         def work(db: sqlite3.Connection) -> Run | None:
             row = db.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
@@ -167,12 +173,11 @@ class RunStore:
         return self._database.read(work)
 
     def recover(self) -> tuple[list[Run], list[Run]]:
-        """After a restart: the runs that were cut, now ``interrupted``, and those that can go on, oldest
-        first:
-        they had not begun, or they wait for a person. Blocks.
+        """After a restart: the runs that were cut, now ended, and those that can go on, oldest first.
 
-        What a model had said when its run was cut is kept in the thread, and a call that has no result gets
-        one that says so.
+        Those had not begun, or they wait for a person. A cut one whose answer is in the thread already is
+        ``done``, any other ``interrupted``: what a model had said is kept in the thread, and a call that has
+        no result gets one that says so. Blocks.
         """
 
         def work(db: sqlite3.Connection) -> tuple[list[Run], list[Run]]:
@@ -182,28 +187,58 @@ class RunStore:
                 tuple(status.value for status in ENDED),
             )
             left = [_run(row) for row in rows]
-            cut = [_interrupt(db, run) for run in left if run.status is RunStatus.RUNNING]
+            cut = [_end_cut(db, run) for run in left if run.status is RunStatus.RUNNING]
             return cut, [run for run in left if run.status is not RunStatus.RUNNING]
 
         return self._database.write(work)
 
 
-def _interrupt(db: sqlite3.Connection, run: Run) -> Run:
-    ended = replace(run, status=RunStatus.INTERRUPTED, ended_at=now_iso(), error=INTERRUPTED)
-    _put(db, ended)
+def _end_cut(db: sqlite3.Connection, run: Run) -> Run:
+    """End a run whose process died."""
     db.execute("UPDATE approvals SET status = 'expired' WHERE run_id = ? AND status = 'pending'", (run.id,))
     _keep_partial(db, run)
     _answer_calls(db, run)
+    told: list[tuple[EventKind, JsonObject]] = []
+    ended = replace(_with_usage(db, run), status=RunStatus.DONE, ended_at=now_iso())
+    if not _has_answered(db, run):
+        ended = replace(ended, status=RunStatus.INTERRUPTED, error=INTERRUPTED)
+        told.append((EventKind.ERROR, INTERRUPTED.wire()))
+    usage = ended.wire()["usage"]
+    told.append((EventKind.DONE, {"status": ended.status.value, "model": ended.model, "usage": usage}))
+    _put(db, ended)
     seq = db.execute("SELECT coalesce(max(seq), 0) FROM events WHERE run_id = ?", (run.id,)).fetchone()[0]
-    for offset, (kind, data) in enumerate(
-        ((EventKind.ERROR, INTERRUPTED.wire()), (EventKind.DONE, {"status": RunStatus.INTERRUPTED.value})),
-        start=1,
-    ):
+    for offset, (kind, data) in enumerate(told, start=1):
         db.execute(
             "INSERT INTO events (session, run_id, seq, kind, at, data) VALUES (?, ?, ?, ?, ?, ?)",
             (run.session.id, run.id, seq + offset, kind.value, now_iso(), json.dumps(data)),
         )
     return ended
+
+
+def _with_usage(db: sqlite3.Connection, run: Run) -> Run:
+    """The run with what it used, which was told but not kept with it."""
+    told = db.execute(
+        "SELECT data FROM events WHERE run_id = ? AND kind = ?", (run.id, EventKind.USAGE.value)
+    )
+    used = [json.loads(row[0]) for row in told]
+    costs = [each["cost"] for each in used if each["cost"] is not None]
+    return replace(
+        run,
+        input_tokens=sum(each["inputTokens"] for each in used),
+        output_tokens=sum(each["outputTokens"] for each in used),
+        cost=sum(costs) if costs else None,
+    )
+
+
+def _has_answered(db: sqlite3.Connection, run: Run) -> bool:
+    """Whether the last message of the run is a whole one that asks for nothing more."""
+    row = db.execute(
+        "SELECT role, data FROM messages WHERE run_id = ? ORDER BY position DESC LIMIT 1", (run.id,)
+    ).fetchone()
+    if row is None or row[0] != Role.ASSISTANT.value:
+        return False
+    data = json.loads(row[1] or "{}")
+    return "toolCalls" not in data and "status" not in data
 
 
 def _keep_partial(db: sqlite3.Connection, run: Run) -> None:

@@ -49,11 +49,14 @@ class JobWish:
 
 
 class Cron:
-    """The jobs of ``assistant``; ``run`` must be running."""
+    """The jobs of ``assistant``; ``run`` must be running. It looks at ``clock`` every ``look_every_s``."""
 
-    def __init__(self, assistant: Assistant, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, assistant: Assistant, clock: Clock = utc_now, *, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._assistant = assistant
         self._clock = clock
+        self._look_every_s = look_every_s
         self._changed = anyio.Event()
         self._busy: set[str] = set()
         self.store = JobStore(assistant.database)
@@ -114,7 +117,7 @@ class Cron:
             if job.enabled and job.next_at is not None and job.id not in self._busy
         ]
         left = [(each - self._clock()).total_seconds() for each in times]
-        return max(0.01, min([LOOK_EVERY_S, *left]))
+        return max(0.01, min([self._look_every_s, *left]))
 
     async def _attend(self, job: Job) -> None:
         try:

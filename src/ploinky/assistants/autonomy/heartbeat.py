@@ -49,10 +49,13 @@ class Heartbeat:
         assistant: Assistant,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         jitter: Callable[[], float] = random.random,
+        *,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._assistant = assistant
         self._clock = clock
         self._jitter = jitter
+        self._look_every_s = look_every_s
         self._store = JobStore(assistant.database)
         self._shift = jitter()
 
@@ -105,7 +108,7 @@ class Heartbeat:
                 except Exception:
                     _log.exception("the heartbeat of %s failed inside", self._assistant.id)
             left_s = (self.next_at() - self._clock()).total_seconds()
-            await anyio.sleep(max(0.05, min(LOOK_EVERY_S, left_s)))
+            await anyio.sleep(max(0.05, min(self._look_every_s, left_s)))
 
     async def beat(self) -> str:
         """Beat now; what came of it: ``skipped: ...``, ``ok``, ``said``, ``preempted`` or ``failed: ...``."""

@@ -94,18 +94,24 @@ async def _end(state: TurnState, status: RunStatus, error: RunError | None) -> N
     await keep_partial(state, status.value if status is RunStatus.CANCELLED else "interrupted")
     await state.parts.approvals.withdraw_run(state.run.id)
     state.run = replace(state.run, status=status, ended_at=now_iso(), error=error, notes=tuple(state.notes))
-    await state.parts.runs.update(state.run)
-    if error is not None:
-        await state.tell(EventKind.ERROR, error.wire())
     usage: JsonObject = {
         "inputTokens": state.run.input_tokens,
         "outputTokens": state.run.output_tokens,
         "cost": state.run.cost,
     }
-    await state.tell(
-        EventKind.DONE,
-        {"status": status.value, "model": state.run.model, "usage": usage, "notes": list(state.run.notes)},
+    done: JsonObject = {
+        "status": status.value,
+        "model": state.run.model,
+        "usage": usage,
+        "notes": list(state.run.notes),
+    }
+    told = (
+        [(EventKind.DONE, done)]
+        if error is None
+        else [(EventKind.ERROR, error.wire()), (EventKind.DONE, done)]
     )
+    ending = state.parts.runs.ending(state.run)
+    await state.parts.journal.append_end(state.session.id, told, run_id=state.run.id, ending=ending)
     state.parts.journal.forget_run(state.run.id)
 
 
