@@ -96,6 +96,7 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
 async def run_gateway_here(platform: Platform, choices: Choices, *, port: int) -> None:
     """Be the gateway of the workspace until told to end."""
     from ploinky.gateway.app import Listen
+    from ploinky.gateway.otel import open_tracer
     from ploinky.gateway.process import GatewayWiring, run_gateway
     from ploinky.providers.credentials import Keyring
 
@@ -112,7 +113,9 @@ async def run_gateway_here(platform: Platform, choices: Choices, *, port: int) -
             household=household,
         )
         try:
-            await run_gateway(ctx, wiring, Listen(bind_host(platform), port))
+            async with open_tracer(platform.environ) as tracer:
+                wiring = replace(wiring, tracer=tracer)
+                await run_gateway(ctx, wiring, Listen(bind_host(platform), port))
         except PloinkyError:
             raise
         except Exception:

@@ -422,6 +422,14 @@ async def test_input_required_result_prompt(ctx: Ctx) -> list[UserMessage] | Inp
     return [UserMessage(content=text(f"Use this context: {context}"))]
 
 
+@server.tool()
+async def trace_seen(ctx: Ctx) -> str:
+    """What came of the caller's trace: in the headers, and in ``_meta``."""
+    given, meta = ctx.headers or {}, dict(ctx.request_context.meta or {})
+    names = ("traceparent", "tracestate")
+    return json.dumps([{name: each.get(name) for name in names} for each in (given, meta)])
+
+
 async def complete(ctx: object, params: object) -> CompleteResult:
     return CompleteResult(completion=Completion(values=["paris", "park"], total=2, has_more=False))
 

@@ -63,6 +63,7 @@ from ploinky.providers.credentials import Keyring
 from ploinky.router.callers import OWNER, TokenVerifier
 from ploinky.router.router import Router
 from ploinky.router.routes import AgentRoute
+from ploinky.router.tracing import Tracer
 from ploinky.workspace.layout import Layout
 
 _log = logging.getLogger(__name__)
@@ -87,13 +88,14 @@ class GatewayRestart(PloinkyError):  # noqa: N818 (an order, raised so that the 
 class GatewayWiring:
     """What the composition root gives beside the lifecycle: who knows tokens, a maker of platforms, the text
     that logins of browsers stand on (when it changes, they end), where keys are fetched, and a maker of the
-    household of assistants over the agents' tools."""
+    household of assistants over the agents' tools; who makes spans, if anybody does."""
 
     verifier: TokenVerifier
     platform: Callable[[], Platform]
     proof: Callable[[], str]
     keys: Keyring
     household: Callable[[AgentTools], Household]
+    tracer: Tracer | None = None
 
 
 async def run_gateway(ctx: LifecycleContext, wiring: GatewayWiring, listen: Listen) -> None:
@@ -123,7 +125,7 @@ class _Gateway:
         self._tools = RouterTools()
         self._household = wiring.household(self._tools)
         talkers = AgentRoute(ASSISTANTS, Path("/nonexistent"), inner=AssistantsUpstream(self._household))
-        self._side = RouterSide(ctx, self._hub, self._audit, [talkers])
+        self._side = RouterSide(ctx, self._hub, self._audit, [talkers], wiring.tracer)
         self._news = StateNews(self._broadcast, self._hub)
         self._entrance = build_entrance(self._entrance_parts())
         self.restarting = False

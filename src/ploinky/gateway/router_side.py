@@ -25,6 +25,7 @@ from ploinky.router.approvals import CallApprovals
 from ploinky.router.router import Naming, Router, RouterSettings, open_router
 from ploinky.router.routes import AgentRoute
 from ploinky.router.rules import RulePolicy
+from ploinky.router.tracing import Tracer
 
 
 class RouterSide:
@@ -32,9 +33,15 @@ class RouterSide:
     router; ``inner`` are routes to what is in this process."""
 
     def __init__(
-        self, ctx: LifecycleContext, hub: EventHub, audit: AuditLog, inner: Sequence[AgentRoute]
+        self,
+        ctx: LifecycleContext,
+        hub: EventHub,
+        audit: AuditLog,
+        inner: Sequence[AgentRoute],
+        tracer: Tracer | None,
     ) -> None:
         self._ctx = ctx
+        self._tracer = tracer
         self.settings = SettingsFeed(ctx.layout, ctx.settings)
         self.feed = RouteFeed(ctx, lambda: self.settings.now().mcp_servers, inner)
         self._metrics = Metrics(self.feed.ready)
@@ -54,6 +61,7 @@ class RouterSide:
             timeouts=tuple((glob, ms / 1000) for glob, ms in router.agent_timeouts_ms.items()),
             tell=self._telling.served,
             tasks_file=layout.tasks_file,
+            tracer=self._tracer,
         )
         return open_router(self.feed.table, settings, self._policy)
 

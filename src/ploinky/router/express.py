@@ -27,6 +27,7 @@ from ploinky.mcp.messages import (
     read_message,
     result_body,
 )
+from ploinky.mcp.traces import trace_in, trace_of
 from ploinky.router.callers import Caller
 from ploinky.router.dressing import for_session, for_stateless
 from ploinky.router.naming import Target
@@ -34,6 +35,7 @@ from ploinky.router.programs import ProgramAgent
 from ploinky.router.served import OK, TOOL_FAILED, Served
 from ploinky.router.service import Origin, Service, server_info
 from ploinky.router.sessions import SessionStore
+from ploinky.router.tracing import Spans, begin_all
 from ploinky.toolhost.express import Outcome
 from ploinky.toolhost.host import CallMeta, Express
 from ploinky.toolhost.offers import call_result
@@ -98,11 +100,17 @@ class ExpressWay:
         target, agent = found
         assert request.id is not None
         client = tuple(sorted(key for key in _ASKABLE if key in able))
-        meta = CallMeta(request.id, session_id, str(asked.caller), None, client)
+        trace, spans = trace_in(request.params) or trace_of(asked.headers), None
+        if self._service.tracer is not None:
+            spans = begin_all(self._service.tracer, target, asked.agent, str(asked.caller), trace)
+            trace = spans.agent.trace
+        meta = CallMeta(request.id, session_id, str(asked.caller), None, client, trace)
         express = agent.express(target.name, arguments, meta) if isinstance(agent, ProgramAgent) else None
         if express is None:
             return None
-        ending = _Ending(self._service, asked, request, target, express, stateless, time.perf_counter())
+        ending = _Ending(
+            self._service, asked, request, target, express, stateless, time.perf_counter(), spans
+        )
         call = express.lane.call(express.line, ending)
         return None if call is None else call.cancel
 
@@ -118,6 +126,7 @@ class _Ending:
     express: Express
     stateless: bool
     began: float
+    spans: Spans | None
 
     def __call__(self, ended: Ended | Outcome) -> None:
         if ended is Outcome.NOT_BEGUN:
@@ -154,6 +163,8 @@ class _Ending:
         return result_body(self.request.id, orjson.dumps(dressed))
 
     def _tell(self, outcome: str) -> None:
+        if self.spans is not None:
+            self.spans.end(outcome, 200)
         ms = (time.perf_counter() - self.began) * 1000
         target = self.target
         self.service.tell(Served(str(self.asked.caller), _CALL, target.agent, target.name, outcome, ms))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -22,10 +22,13 @@ from ploinky.channel.program import Program
 from ploinky.mcp.messages import (
     SESSION_VERSIONS,
     VERSION_HEADER,
+    Reply,
+    Request,
     RpcError,
     is_stateless,
     read_message,
 )
+from ploinky.mcp.traces import trace_in, trace_of, with_trace
 from ploinky.router.callers import Caller
 from ploinky.router.exchange import Exchange
 from ploinky.router.express import Asked, ExpressWay
@@ -42,6 +45,7 @@ from ploinky.router.service import Origin, Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
 from ploinky.router.sessions import Session, SessionStore
 from ploinky.router.stateless_era import StatelessEra
+from ploinky.router.tracing import Tracer, begin_http, within_http
 from ploinky.toolhost.backroom import Backroom
 from ploinky.toolhost.parked import ParkedRuns
 from ploinky.toolhost.task_store import TaskStore
@@ -59,7 +63,8 @@ Agent = ProgramAgent | ServerAgent | InnerAgent
 class RouterSettings:
     """``agent_deadline_s`` bounds how long one agent may hold up a list, ``call_timeout_s`` how long one
     request to it may take (``timeouts``: by glob of the agent); the rest bound memory and waits. ``tell``
-    hears of every request that ended. Tasks are kept in ``tasks_file``; without one there are none."""
+    hears of every request that ended; ``tracer`` makes spans, if it is given. Tasks are kept in
+    ``tasks_file``; without one there are none."""
 
     naming: Naming = Naming.AUTO
     agent_deadline_s: float = 2.0
@@ -73,6 +78,7 @@ class RouterSettings:
     max_body_bytes: int = 4 * 1024 * 1024
     body_timeout_s: float = 30.0
     tasks_file: Path | None = None
+    tracer: Tracer | None = None
 
 
 class Router:
@@ -102,6 +108,7 @@ class Router:
                 settings.timeouts,
                 settings.tool_search,
                 settings.tell,
+                settings.tracer,
             ),
         )
         self._sessions = SessionStore(
@@ -292,12 +299,31 @@ class Router:
         )
         try:
             message = read_message(body)
-            if is_stateless(exchange.headers, message):
-                await self._stateless_era.post(exchange, message)
+            if isinstance(message, Request) and message.id is not None:
+                await self._request(exchange, message)
             else:
-                await self._session_era.post(exchange, message)
+                await self._by_era(exchange, message)
         except RpcError as error:
             await send_json(exchange.send, 400, error.body(None))
+
+    async def _request(self, exchange: Exchange, request: Request) -> None:
+        """A request, with what its caller says of the trace it belongs to."""
+        said, tracer = trace_in(request.params), self.settings.tracer
+        trace = said or trace_of(exchange.headers)
+        if tracer is None:
+            if trace is not said and trace is not None:
+                request = replace(request, params=with_trace(request.params, trace))
+            await self._by_era(exchange, request)
+            return
+
+        async def work(request: Request, send: Send) -> None:
+            await self._by_era(replace(exchange, send=send), request)
+
+        await within_http(begin_http(tracer, exchange.origin.agent, trace), request, exchange.send, work)
+
+    async def _by_era(self, exchange: Exchange, message: Request | Reply) -> None:
+        era = self._stateless_era if is_stateless(exchange.headers, message) else self._session_era
+        await era.post(exchange, message)
 
 
 def _exchange(scope: Scope, receive: Receive, send: Send, origin: Origin) -> Exchange:

@@ -52,13 +52,26 @@ class Served:
 Tell = Callable[[Served], None]
 
 
+def outcome_of(error: BaseException | None, well: str = OK) -> str:
+    """How a request ended that ``error`` ended, or ``well`` if nothing did."""
+    if isinstance(error, RpcError):
+        return _OUTCOMES.get(error.code, _ERROR)
+    if error is not None:
+        return _ERROR if isinstance(error, Exception) else INTERRUPTED
+    return well
+
+
 class Watched:
-    """A context around one request that tells how it ended; set ``outcome`` when it ends well."""
+    """A context around one request that tells how it ended; set ``outcome`` when it ends well. ``end`` hears
+    of it too."""
 
-    __slots__ = ("_began", "_caller", "_method", "_target", "_tell", "outcome")
+    __slots__ = ("_began", "_caller", "_end", "_method", "_target", "_tell", "outcome")
 
-    def __init__(self, tell: Tell, caller: str, method: str, target: Target) -> None:
+    def __init__(
+        self, tell: Tell, caller: str, method: str, target: Target, end: Callable[[str], None] | None = None
+    ) -> None:
         self._tell = tell
+        self._end = end
         self._caller = caller
         self._method = method
         self._target = target
@@ -71,10 +84,8 @@ class Watched:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        outcome = self.outcome
-        if isinstance(error, RpcError):
-            outcome = _OUTCOMES.get(error.code, _ERROR)
-        elif error is not None:
-            outcome = _ERROR if isinstance(error, Exception) else INTERRUPTED
+        outcome = outcome_of(error, self.outcome)
+        if self._end is not None:
+            self._end(outcome)
         ms = (time.perf_counter() - self._began) * 1000
         self._tell(Served(self._caller, self._method, self._target.agent, self._target.name, outcome, ms))

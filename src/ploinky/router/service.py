@@ -31,6 +31,7 @@ from ploinky.mcp.messages import (
     Request,
     RpcError,
 )
+from ploinky.mcp.traces import trace_in, with_trace
 from ploinky.mcp.upstream import Ask, Back, Offer, Upstream
 from ploinky.router import tool_search
 from ploinky.router.breaker import Breaker
@@ -43,6 +44,7 @@ from ploinky.router.routes import AgentRoute, RouteTable
 from ploinky.router.served import TOOL_FAILED, Served, Tell, Watched
 from ploinky.router.talks import SET_LEVEL, Talks
 from ploinky.router.tool_search import ToolIndex
+from ploinky.router.tracing import Asking, Tracer, begin_call
 
 logger = logging.getLogger(__name__)
 _LOST = {
@@ -71,13 +73,14 @@ class Origin:
 @dataclass(frozen=True)
 class ServiceSettings:
     """``call_timeout_s`` bounds every request to an agent, unless a row (glob, seconds) of ``timeouts`` fits
-    it. ``tell`` hears of every request that ended."""
+    it. ``tell`` hears of every request that ended; without a ``tracer`` there are no spans."""
 
     naming: Naming = Naming.AUTO
     call_timeout_s: float = 600.0
     timeouts: tuple[tuple[str, float], ...] = ()
     tool_search: bool = False
     tell: Tell = lambda served: None
+    tracer: Tracer | None = None
 
     def timeout_s(self, agent: str) -> float:
         fitting = (seconds for glob, seconds in self.timeouts if fnmatchcase(agent, glob))
@@ -229,6 +232,10 @@ class Service:
         """The error of a call whose agent went away; it counts against the agent."""
         return _agent_error(target, PloinkyError("CHANNEL_LOST", "The agent went away."))
 
+    @property
+    def tracer(self) -> Tracer | None:
+        return self._settings.tracer
+
     def tell(self, served: Served) -> None:
         """Tell of a request that ended."""
         self._settings.tell(served)
@@ -254,7 +261,11 @@ class Service:
             request = found
         assert request.id is not None
         target, params = self._locate(origin, request)
-        with Watched(self._settings.tell, str(origin.caller), request.method, target) as watched:
+        caller, tracer, end = str(origin.caller), self._settings.tracer, None
+        if tracer is not None:
+            span = begin_call(tracer, request.method, target, caller, trace_in(params))
+            params, end = with_trace(params, span.trace), span.end
+        with Watched(self._settings.tell, caller, request.method, target, end) as watched:
             await self.policy.admit(origin.caller, request.method, target, params)
             if not request.method.startswith("tasks/"):  # they are kept here, whatever became of the agent
                 self._require_ready(target)
@@ -294,8 +305,8 @@ class Service:
         waits = ask.method == "tasks/result"
         timeout_s = math.inf if waits else self._settings.timeout_s(target.agent)
         try:
-            with anyio.fail_after(timeout_s):
-                result = await talks.request(target.agent, ask)
+            with anyio.fail_after(timeout_s), Asking(self._settings.tracer, target, ask) as asked:
+                result = await talks.request(target.agent, asked)
         except TimeoutError as error:
             breaker.failed()
             raise _agent_error(target, DeadlineError("the agent", timeout_s)) from error

@@ -19,6 +19,7 @@ from ploinky.mcp.messages import (
     NOT_FOUND,
     RpcError,
 )
+from ploinky.mcp.traces import trace_in
 from ploinky.mcp.upstream import Ask
 from ploinky.toolhost.client_listener import capabilities_of
 from ploinky.toolhost.host import CallMeta, ToolHost
@@ -170,7 +171,7 @@ def meta_of(ask: Ask, task_id: str | None = None) -> CallMeta:
     """What the program may know of the request."""
     client = ask.client
     able = tuple(sorted(capabilities_of(client)))
-    return CallMeta(ask.id, client.session_id, client.caller, task_id, able)
+    return CallMeta(ask.id, client.session_id, client.caller, task_id, able, trace_in(ask.params))
 
 
 def _texts(given: object, what: str) -> dict[str, str]:

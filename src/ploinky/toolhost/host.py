@@ -18,6 +18,7 @@ from ploinky.base.errors import DeadlineError, NotFoundError, PloinkyError, Usag
 from ploinky.base.jsontypes import JsonObject
 from ploinky.base.redaction import Redactor
 from ploinky.channel.program import Program
+from ploinky.mcp.traces import Trace
 from ploinky.toolhost.express import ExpressLane
 from ploinky.toolhost.listener import DEAF, Listener
 from ploinky.toolhost.place import ToolPlace
@@ -57,13 +58,20 @@ _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", 
 
 @dataclass(frozen=True)
 class CallMeta:
-    """What a program may know about its call; never a token. ``client`` is what the client can be asked."""
+    """What a program may know about its call; never a token. ``client`` is what the client can be asked,
+    ``trace`` the span that it works for."""
 
     request_id: str | int
     session_id: str | None
     caller: str
     task_id: str | None = None
     client: tuple[str, ...] = ()
+    trace: Trace | None = None
+
+    def variables(self, arguments: JsonObject) -> dict[str, str]:
+        """The environment of a program that runs once, beside the agent's own."""
+        found = argument_variables(arguments)
+        return found if self.trace is None else {**found, **self.trace.variables}
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,7 @@ class ToolHost:
         pool = self._pools.get(tool.name)
         began = time.monotonic()
         line = self._line({"tool": tool.name, "input": arguments}, meta)
-        variables = argument_variables(arguments) if pool is None else {}
+        variables = meta.variables(arguments) if pool is None else {}
         try:
             ended = await self._runner.run(Run(tool.program, line, variables, listener, pool))
         except DeadlineError:
@@ -215,7 +223,7 @@ class ToolHost:
         assert resource.program is not None
         arguments: JsonObject = {**values}
         line = self._line({"resource": resource.name, "uri": uri, "input": arguments}, meta)
-        variables = argument_variables({**arguments, "uri": uri})
+        variables = meta.variables({**arguments, "uri": uri})
         run = Run(resource.program, line, variables, listener)
         ended = await self._run(run, f"Resource {uri!r}", "RESOURCE_FAILED")
         return _contents(uri, resource, ended.stdout)
@@ -237,7 +245,7 @@ class ToolHost:
             return static_prompt(spec, arguments)
         given: JsonObject = {**arguments}
         line = self._line({"prompt": name, "input": given}, meta)
-        run = Run(spec.program, line, argument_variables(given), listener)
+        run = Run(spec.program, line, meta.variables(given), listener)
         return prompt_of(spec, (await self._run(run, f"Prompt {name!r}", "PROMPT_FAILED")).stdout)
 
     def find_completion(self, kind: str, name: str, argument: str) -> Completion | None:
@@ -266,7 +274,7 @@ class ToolHost:
         if completion.program is not None:
             asked: JsonObject = {"name": argument, "value": value, "context": {**context}}
             line = self._line({"complete": asked, "input": {**context, argument: value}}, meta)
-            run = Run(completion.program, line, argument_variables({**context, argument: value}), DEAF)
+            run = Run(completion.program, line, meta.variables({**context, argument: value}), DEAF)
             ended = await self._run(run, "The completion", "COMPLETION_FAILED")
             candidates = text_of(ended.stdout).splitlines()
         return [each for each in candidates if each.lower().startswith(value.lower())]
@@ -329,6 +337,8 @@ class ToolHost:
             metadata["taskId"] = meta.task_id
         if meta.client:
             metadata["client"] = list(meta.client)
+        if meta.trace is not None:
+            metadata.update(meta.trace.words)
         return orjson.dumps({**subject, "metadata": metadata}) + b"\n"
 
 

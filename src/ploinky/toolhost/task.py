@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from ploinky.base.jsontypes import JsonObject
+from ploinky.mcp.traces import Trace
 
 DEFAULT_TTL_MS = 24 * 3600 * 1000
 MOST_TTL_MS = 7 * 24 * 3600 * 1000
@@ -76,3 +77,4 @@ class Order:
     owner: str
     able: frozenset[str] = frozenset()
     ttl_ms: int = DEFAULT_TTL_MS
+    trace: Trace | None = None

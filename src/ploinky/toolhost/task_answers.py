@@ -20,6 +20,7 @@ from ploinky.mcp.messages import (
     knows_tasks,
     needs_tasks,
 )
+from ploinky.mcp.traces import trace_in
 from ploinky.mcp.upstream import Ask
 from ploinky.toolhost.answers import ProgramAnswers, call_params
 from ploinky.toolhost.client_listener import ask_all, capabilities_of
@@ -89,7 +90,8 @@ class TaskAnswers:
         refused = answers.refusal(name, arguments)
         if refused is not None and ask.client.stateless:
             return None, call_result(refused)
-        order = Order(name, arguments, ask.client.caller, capabilities_of(ask.client), _ttl_ms(ask, tool))
+        able, trace = capabilities_of(ask.client), trace_in(ask.params)
+        order = Order(name, arguments, ask.client.caller, able, _ttl_ms(ask, tool), trace)
         try:
             task = await self._tasks.create(order)
         except PloinkyError as error:

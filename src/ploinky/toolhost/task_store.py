@@ -15,6 +15,7 @@ import orjson
 
 from ploinky.base.database import Database, Migration
 from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.mcp.traces import trace_in
 from ploinky.toolhost.task import Order, Task, TaskState
 
 MOST_ENDED = 5000  # per agent
@@ -53,7 +54,10 @@ class TaskStore:
 
     def add(self, task: Task, order: Order) -> None:
         """Keep a new task, QUEUED; when this returns it will be found whatever happens."""
-        given = orjson.dumps({"arguments": order.arguments, "able": sorted(order.able)}).decode()
+        said = {"arguments": order.arguments, "able": sorted(order.able)}
+        if order.trace is not None:
+            said["trace"] = order.trace.words
+        given = orjson.dumps(said).decode()
         row = (
             task.id,
             task.agent,
@@ -90,8 +94,8 @@ class TaskStore:
             task = _find(db, task_id)
             assert task is not None
             given = orjson.loads(found[0])
-            order = Order(task.tool, given["arguments"], task.owner, frozenset(given["able"]), task.ttl_ms)
-            return task, order
+            able, trace = frozenset(given["able"]), trace_in({"_meta": given.get("trace", {})})
+            return task, Order(task.tool, given["arguments"], task.owner, able, task.ttl_ms, trace)
 
         return self._database.write(work)
 

@@ -278,7 +278,7 @@ class AgentTasks:
 
 
 async def _outcome(host: ToolHost, run: TaskRun, order: Order) -> dict[str, object]:
-    meta = CallMeta(run.task.id, None, order.owner, run.task.id, tuple(sorted(order.able)))
+    meta = CallMeta(run.task.id, None, order.owner, run.task.id, tuple(sorted(order.able)), order.trace)
     try:
         result = await host.call(order.tool, order.arguments, meta, run)
     except ProgramError as error:

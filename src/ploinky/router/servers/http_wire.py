@@ -17,6 +17,7 @@ import orjson
 from ploinky.base.errors import DeadlineError, PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object
 from ploinky.mcp.messages import RequestId
+from ploinky.mcp.traces import trace_in
 from ploinky.router.http_client import HttpRequest
 from ploinky.router.servers.source import SessionGoneError, lost, violated
 from ploinky.router.servers.wire import Take, WireState
@@ -77,7 +78,9 @@ class HttpWire:
     async def request(self, message: JsonObject, headers: Mapping[str, str], take: Take) -> JsonObject:
         request_id = message["id"]
         assert isinstance(request_id, (str, int))
-        post = HttpRequest("POST", self._door.path, self._headers(headers), orjson.dumps(message))
+        trace = trace_in(find_object(message, "params") or {})
+        given_on = self._headers(headers if trace is None else {**headers, **trace.words})
+        post = HttpRequest("POST", self._door.path, given_on, orjson.dumps(message))
         async with self._open(post) as response:
             self._check(response, message)
             given = response.headers.get("mcp-session-id")
