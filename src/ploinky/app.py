@@ -142,14 +142,13 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
     from ploinky.assistants.tools.skills import SkillTools
     from ploinky.assistants.tools.web import PUBLIC
     from ploinky.operations.models import open_models
-    from ploinky.operations.skills import open_shelf
+    from ploinky.operations.skills import open_sandbox, open_shelf
     from ploinky.providers.registry import ProviderRegistry
-    from ploinky.skills.sandbox import Sandbox
 
     make_models = functools.partial(open_models, platform, registry=ProviderRegistry.installed())
     scrubber = Scrubber(functools.partial(_known_secrets, platform))
     skills = SkillTools(functools.partial(open_shelf, platform))
-    sandbox = functools.cache(lambda: Sandbox(platform.environ))
+    sandbox = functools.cache(functools.partial(open_sandbox, platform))
     services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, skills, sandbox)
     return Household(services)
 

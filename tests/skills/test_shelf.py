@@ -15,8 +15,9 @@ import pytest
 
 from ploinky.base.errors import NeedsApprovalError, PloinkyError
 from ploinky.base.outbound import OutboundPolicy
+from ploinky.skills.runs import Bounds
 from ploinky.skills.safety.rules import Verdict
-from ploinky.skills.sandbox import Bounds, Sandbox
+from ploinky.skills.sandbox import Sandbox
 from ploinky.skills.shelf import Proposal, Shelf, ShelfSettings
 from tests.engines import absent
 from tests.skills.registry import TOOL, serving

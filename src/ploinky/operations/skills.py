@@ -44,8 +44,13 @@ def open_shelf(platform: Platform, assistant: str | None, settings: ShelfSetting
         raise NotFoundError(
             "NO_ASSISTANT", f"There is no assistant '{assistant or ''}'.", hint="See: ploinky assistant list"
         )
-    chosen = settings or ShelfSettings(Sandbox(platform.environ))
+    chosen = settings or ShelfSettings(open_sandbox(platform))
     return Shelf(each.root.path, each.id, chosen, platform.secrets.credentials)
+
+
+def open_sandbox(platform: Platform) -> Sandbox:
+    """What runs the programs of skills and assistants in this workspace."""
+    return Sandbox(platform.environ, settings=platform.settings.sandbox)
 
 
 async def install_settings(platform: Platform) -> ShelfSettings:
@@ -57,7 +62,7 @@ async def install_settings(platform: Platform) -> ShelfSettings:
         shown = {_CERTIFICATES: access.bundle.resolve()}
         ways |= dict.fromkeys(_BUNDLE_READERS, _CERTIFICATES)
     hosts = await registry_hosts(platform.environ)
-    return ShelfSettings(Sandbox(platform.environ), registries=hosts, install_env=ways, install_shown=shown)
+    return ShelfSettings(open_sandbox(platform), registries=hosts, install_env=ways, install_shown=shown)
 
 
 async def analyze_skill(

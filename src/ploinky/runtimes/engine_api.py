@@ -155,6 +155,19 @@ class EngineApi:
         body = await self.call(path, ask, timeout_s=timeout_s)
         return TypeAdapter(answer).validate_json(body)
 
+    async def upload(self, path: str, params: Mapping[str, str], tar: bytes) -> None:
+        """POST a tar; returns when the engine has taken it in.
+
+        Raises:
+            EngineError: the engine refused. PloinkyError: as ``call``.
+        """
+
+        async def send(docker: Docker) -> None:
+            async with await _send(docker, "POST", path, params, None, tar) as response:
+                await response.read()
+
+        await self.call(path, send)
+
     async def aclose(self) -> None:
         """Close the session. The engine and what it runs go on."""
         if self._docker is not None:
@@ -190,13 +203,21 @@ class EngineApi:
 
 
 async def _send(
-    docker: Docker, method: str, path: str, params: Mapping[str, str], silence_s: float | None
+    docker: Docker,
+    method: str,
+    path: str,
+    params: Mapping[str, str],
+    silence_s: float | None,
+    tar: bytes | None = None,
 ) -> aiohttp.ClientResponse:
     import aiohttp
 
     url = f"{docker.docker_host}/{docker.api_version}/{path}"
     patience = aiohttp.ClientTimeout(total=None, sock_read=silence_s)
-    response = await docker.session.request(method, url, params=dict(params), timeout=patience)
+    headers = {} if tar is None else {"Content-Type": "application/x-tar"}
+    response = await docker.session.request(
+        method, url, params=dict(params), timeout=patience, data=tar, headers=headers
+    )
     if response.status >= 400:
         text = _message(await response.read())
         response.close()

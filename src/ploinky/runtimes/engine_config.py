@@ -18,7 +18,9 @@ from ploinky.runtimes.spec import (
     Mount,
     NetworkMode,
     PublishedPort,
+    Resources,
     RunSpec,
+    Security,
 )
 
 MASK_OPTIONS = ("ro", "nosuid", "nodev", "noexec", "size=64k", "mode=0555")
@@ -153,14 +155,14 @@ def _host_config(
     if keep_id:
         uid, gid = user.split(":")
         config["UsernsMode"] = f"keep-id:uid={uid},gid={gid}"
-    return {**config, **_rights(spec, facts), **(_limits(spec) if facts.limits else {})}
+    return {**config, **rights(spec.security, facts), **(limits(spec.resources) if facts.limits else {})}
 
 
 def _mounts(spec: RunSpec, hosts: Path | None) -> list[JsonObject]:
     _, files = _masks(spec)
     if hosts is not None and host_path(spec, HOSTS_TARGET) is None:
-        files.append(_bind(Mount(hosts, HOSTS_TARGET, read_only=True)))
-    return [_bind(mount) for mount in _checked_mounts(spec)] + files
+        files.append(bind(Mount(hosts, HOSTS_TARGET, read_only=True)))
+    return [bind(mount) for mount in _checked_mounts(spec)] + files
 
 
 def _bindings(spec: RunSpec) -> dict[str, list[JsonObject]]:
@@ -171,32 +173,34 @@ def _bindings(spec: RunSpec) -> dict[str, list[JsonObject]]:
     return found
 
 
-def _rights(spec: RunSpec, facts: Facts) -> JsonObject:
-    if spec.security.privileged:
+def rights(security: Security, facts: Facts) -> JsonObject:
+    """What a container may do, in the words of ``HostConfig``."""
+    if security.privileged:
         return {"Privileged": True}
     options = ["no-new-privileges"]
     if facts.selinux:
         options.append("label=disable")  # relabelling a person's own folders would be worse
-    if facts.seccomp is not None and not spec.security.capabilities:
+    if facts.seccomp is not None and not security.capabilities:
         options.append(f"seccomp={facts.seccomp}")
     return {
         "Privileged": False,
         "CapDrop": ["ALL"],
-        "CapAdd": list(spec.security.capabilities),
+        "CapAdd": list(security.capabilities),
         "SecurityOpt": options,
     }
 
 
-def _limits(spec: RunSpec) -> JsonObject:
-    limits: JsonObject = {}
-    if spec.resources.memory is not None:
-        limits["Memory"] = spec.resources.memory
-        limits["MemorySwap"] = spec.resources.memory
-    if spec.resources.cpus is not None:
-        limits["NanoCpus"] = int(spec.resources.cpus * 1e9)
-    if spec.resources.pids is not None:
-        limits["PidsLimit"] = spec.resources.pids
-    return limits
+def limits(resources: Resources) -> JsonObject:
+    """What a container may use, in the words of ``HostConfig``; only for an engine whose limits hold."""
+    found: JsonObject = {}
+    if resources.memory is not None:
+        found["Memory"] = resources.memory
+        found["MemorySwap"] = resources.memory
+    if resources.cpus is not None:
+        found["NanoCpus"] = int(resources.cpus * 1e9)
+    if resources.pids is not None:
+        found["PidsLimit"] = resources.pids
+    return found
 
 
 def _masks(spec: RunSpec) -> tuple[list[str], list[JsonObject]]:
@@ -209,7 +213,7 @@ def _masks(spec: RunSpec) -> tuple[list[str], list[JsonObject]]:
     for path in spec.masks:
         source = host_path(spec, path)
         if source is not None and source.is_file():
-            files.append(_bind(Mount(MASKED_FILE, path, read_only=True)))
+            files.append(bind(Mount(MASKED_FILE, path, read_only=True)))
         elif source is None or source.is_dir():
             folders.append(path)
     return folders, files
@@ -248,7 +252,8 @@ def _point(outer: Mount, inner: Mount) -> Path:
     return outer.source / PurePosixPath(inner.target).relative_to(outer.target)
 
 
-def _bind(mount: Mount) -> JsonObject:
+def bind(mount: Mount) -> JsonObject:
+    """A mount in the words of ``HostConfig``."""
     return {
         "Type": "bind",
         "Source": str(mount.source),

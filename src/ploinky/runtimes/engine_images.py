@@ -1,4 +1,4 @@
-"""Images: used when present, pulled with progress when missing, never pulled unasked."""
+"""Images: used when present, pulled with progress when missing, never pulled unasked; or made of a tar."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ async def pull(api: EngineApi, image: str) -> AsyncGenerator[str, None]:
         reason = error.reason
     if await image_id(api, image) is None:
         raise image_not_found(image, f"{(reason or 'the pull broke off').strip().rstrip('.')}.")
+
+
+async def import_image(api: EngineApi, image: str, layer: bytes) -> None:
+    """Make an image, ``name:tag``, of one tar of files.
+
+    Raises:
+        EngineError: the engine refused.
+    """
+    await api.upload("images/create", {"fromSrc": "-", "repo": image}, layer)
 
 
 def _reference(image: str) -> dict[str, str]:

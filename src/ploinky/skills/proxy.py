@@ -54,8 +54,11 @@ def upstream_of(environ: Mapping[str, str]) -> str | None:
 
 @asynccontextmanager
 async def serving_proxy(path: Path, rules: ProxyRules) -> AsyncIterator[None]:
-    """Serve the proxy at ``path`` while the context is open; its connections end with it."""
-    listener = await anyio.create_unix_listener(path, mode=0o600)
+    """Serve the proxy at ``path`` while the context is open; its connections end with it.
+
+    Whoever reaches ``path`` may use it (a sandbox's user is another than this one): its folder is private.
+    """
+    listener = await anyio.create_unix_listener(path, mode=0o666)
 
     async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:

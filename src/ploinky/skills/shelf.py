@@ -27,9 +27,10 @@ from ploinky.skills.document import skill_id
 from ploinky.skills.model import Skill
 from ploinky.skills.plans import Registries, Step, plan_steps
 from ploinky.skills.records import FindingRecord, SkillRecord, StepRecord, read_record, write_record
+from ploinky.skills.runs import Bounds, Ran, RunPlan
 from ploinky.skills.safety.rules import Verdict
 from ploinky.skills.safety.skill import Analysis, analyse
-from ploinky.skills.sandbox import Bounds, Ran, RunPlan, Sandbox
+from ploinky.skills.sandbox import Sandbox
 from ploinky.skills.sources import Bundle, fetch_skill
 
 _MADE_HOME = ".home"

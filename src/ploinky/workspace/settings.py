@@ -171,6 +171,17 @@ class LimitSettings(CamelSection):
     pids: Annotated[int, Field(gt=0)] | None = None
 
 
+class SandboxSettings(CamelSection):
+    """What runs programs that nobody trusts: skills' and assistants'.
+
+    ``engine`` auto: bubblewrap, else Podman, else Docker. ``image`` (with Python 3): what they see in a
+    container; None: the programs of this machine.
+    """
+
+    engine: Literal["auto", "bubblewrap", "podman", "docker"] = "auto"
+    image: str | None = None
+
+
 class StartSettings(CamelSection):
     """``parallel``: how many agents start at once; None: by the machine's cores."""
 
@@ -188,6 +199,7 @@ class Settings(CamelSection):
     runtime: Literal["auto", "sandbox", "podman", "docker"] = "auto"
     limits: LimitSettings = LimitSettings()
     start: StartSettings = StartSettings()
+    sandbox: SandboxSettings = SandboxSettings()
 
     mcp_servers: dict[McpServerName, McpServer] = Field(default_factory=dict)
     secrets: dict[str, JsonValue] = Field(default_factory=dict)

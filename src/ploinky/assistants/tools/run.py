@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema
 from ploinky.base.jsontypes import JsonObject
-from ploinky.skills.sandbox import Bounds, Ending, Ran, RunPlan
+from ploinky.skills.runs import Bounds, Ending, Ran, RunPlan
 
 _OUTPUT = 256 * 1024
 _LONGEST_S = 300.0

@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema, text_field
 from ploinky.base.jsontypes import JsonObject
-from ploinky.skills.sandbox import Ending, Ran
+from ploinky.skills.runs import Ending, Ran
 from ploinky.skills.shelf import Shelf
 
 _MOST_SHOWN = 40_000
