@@ -86,6 +86,15 @@ async def drip(stream: anyio.abc.SocketStream, data: bytes, *, pause_s: float) -
         await anyio.sleep(pause_s)
 
 
+async def test_an_answer_comes_with_its_head_in_one_piece() -> None:
+    async with connected(patience_s=60) as stream:
+        for _ in range(3):
+            await stream.send(HEAD + b"content-length: 0\r\n\r\n")
+            whole = await answer(stream)
+            assert whole.startswith(b"HTTP/1.1 401 ")
+            assert whole.endswith(b"\r\n\r\nno")
+
+
 async def test_fields_after_a_body_without_end_are_cut_off() -> None:
     async with connected(patience_s=60) as stream:
         await stream.send(HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\n")

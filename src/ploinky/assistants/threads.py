@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from ploinky.assistants.ids import new_id
 from ploinky.assistants.journal import EventJournal, EventKind, insert_event
 from ploinky.assistants.messages import NewMessage, Role, ThreadMessage
@@ -19,7 +21,7 @@ from ploinky.assistants.sessions import ChannelKind, Session, require_session_id
 from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import NotFoundError, UsageError
-from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.base.jsontypes import JsonObject
 
 MAX_MESSAGES = 1000
 MAX_CONTENT = 2 * 1024 * 1024
@@ -61,7 +63,7 @@ class ThreadStore:
         self._database = database
         self._journal = journal
         self._cache: dict[str, tuple[int, list[ThreadMessage]]] = {}
-        self._wires: dict[str, tuple[list[ThreadMessage], list[JsonValue]]] = {}
+        self._arrays: dict[str, tuple[list[ThreadMessage], bytes]] = {}
 
     def find(self, session: str) -> ThreadFacts | None:
         """The thread of a session without its messages, or None if nothing was said yet."""
@@ -91,14 +93,19 @@ class ThreadStore:
 
         return self._database.read(work)
 
-    def wire(self, session: str) -> list[JsonValue]:
-        """Like ``messages``, as clients see them."""
+    def wire(self, session: str, limit: int | None = None) -> bytes:
+        """Like ``messages``, as clients see them: a JSON array of the newest ``limit``, or of all."""
         messages = self.messages(session)
-        kept = self._wires.get(session)
+        if limit is not None:
+            return _array(messages[-limit:])
+        kept = self._arrays.get(session)
         if kept is None or kept[0] is not messages:
-            kept = self._wires[session] = (messages, [each.wire() for each in messages])
-            while len(self._wires) > _CACHED:
-                self._wires.pop(next(iter(self._wires)))
+            kept = (messages, _array(messages))
+            if len(kept[1]) > _CACHED_BYTES:
+                return kept[1]
+            self._arrays[session] = kept
+            while len(self._arrays) > _CACHED:
+                self._arrays.pop(next(iter(self._arrays)))
         return kept[1]
 
     def archived(self, session: str, *, before: int, limit: int) -> list[ThreadMessage]:
@@ -196,10 +203,15 @@ class ThreadStore:
 
 
 _CACHED = 64
+_CACHED_BYTES = 2 * 1024 * 1024
 _SELECT_FACTS = (
     "SELECT session, kind, channel, user, title, created_at, updated_at, version, count, summary, summary_to"
     " FROM threads"
 )
+
+
+def _array(messages: Sequence[ThreadMessage]) -> bytes:
+    return orjson.dumps([each.wire() for each in messages])
 
 
 def require_content(text: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from ploinky.gateway.joining import JoiningTransport
 from ploinky.router.http import Scope
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
         self.flow = _Flow(transport, lambda: bool(self._unparsed) or self._has_enough())
         self._arm()
 

@@ -52,6 +52,8 @@ class Guard:
         """Raises:
         HttpError: 421 for a Host that is not ours, 403 for an Origin that is not.
         """
+        if self._is_plain(scope):
+            return
         hosts = _values(scope, b"host")
         if len(hosts) != 1 or _host_name(f"//{hosts[0]}") not in self._allowed_hosts:
             raise HttpError(421, "This server does not answer to that Host.")
@@ -61,6 +63,18 @@ class Guard:
                 or _host_name(origin) not in self._allowed_hosts
             ):
                 raise HttpError(403, "Requests from that Origin are refused.")
+
+    def _is_plain(self, scope: Scope) -> bool:
+        """Whether there is one Host, a known one, and no Origin."""
+        hosts = 0
+        for name, value in scope["headers"]:
+            if name == b"origin":
+                return False
+            if name == b"host":
+                hosts += 1
+                if value not in self._good_hosts and not self._learn_host(value):
+                    return False
+        return hosts == 1
 
     def known_caller(self, scope: Scope) -> Caller | None:
         """The caller of a program's plain request: a right Host, no Origin, a good token; nothing is counted

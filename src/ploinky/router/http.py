@@ -40,8 +40,20 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: fl
         HttpError: 413 if it is longer than ``limit``, 408 if it takes longer than ``timeout_s``, 400 if the
             client goes away.
     """
-    parts = [part async for part in body_parts(scope, receive, limit=limit, timeout_s=timeout_s)]
-    return b"".join(parts)
+    _require_fitting(scope, limit)
+    parts: list[bytes] = []
+    size, more = 0, True
+    with anyio.move_on_after(timeout_s) as waited:
+        while more:
+            message = await receive()
+            part, more = _part(message)
+            size += len(part)
+            if size > limit:
+                raise _too_long(limit)
+            parts.append(part)
+    if waited.cancelled_caught:
+        raise _too_slow()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def body_parts(
@@ -52,9 +64,7 @@ async def body_parts(
     Raises:
         HttpError: as ``read_body``.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
-            raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
+    _require_fitting(scope, limit)
     size = 0
     ends = anyio.current_time() + timeout_s
     while True:
@@ -63,17 +73,36 @@ async def body_parts(
         with anyio.move_on_after(left_s if idle_s is None else min(left_s, idle_s)):
             message = await receive()
         if message is None:
-            raise HttpError(408, "The body took too long.", [_CLOSE])
-        if message["type"] == "http.disconnect":
-            raise HttpError(400, "The client went away.")
-        part: bytes = message.get("body", b"")
+            raise _too_slow()
+        part, more = _part(message)
         size += len(part)
         if size > limit:
-            raise HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
+            raise _too_long(limit)
         if part:
             yield part
-        if not message.get("more_body", False):
+        if not more:
             return
+
+
+def _require_fitting(scope: Scope, limit: int) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
+            raise _too_long(limit)
+
+
+def _part(message: Message) -> tuple[bytes, bool]:
+    """A piece of a body, and whether more come."""
+    if message["type"] == "http.disconnect":
+        raise HttpError(400, "The client went away.")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _too_long(limit: int) -> HttpError:
+    return HttpError(413, f"A body may have {limit} bytes.", [_CLOSE])
+
+
+def _too_slow() -> HttpError:
+    return HttpError(408, "The body took too long.", [_CLOSE])
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

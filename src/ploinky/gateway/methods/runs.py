@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import Field
 
 from ploinky.assistants.assistant import Assistant, RunRequest
@@ -165,19 +166,18 @@ async def events(call: Call, params: EventParams) -> list[JsonObject]:
     return [each.wire() for each in found]
 
 
-async def get_thread(call: Call, params: ThreadParams) -> JsonObject:
+async def get_thread(call: Call, params: ThreadParams) -> dict[str, Any]:
     """The messages of a session, oldest first; empty if nothing was said yet."""
     assistant = assistant_of(call, params)
     facts = assistant.threads.find(params.session_id)
-    about: JsonObject = {"profileId": assistant.id, "sessionId": params.session_id}
+    about: dict[str, Any] = {"profileId": assistant.id, "sessionId": params.session_id}
     if facts is None:
         return {**about, "version": 0, "messages": [], "count": 0, "unchanged": False}
     about |= facts.wire()
     if params.if_version == facts.version:
         return {**about, "messages": [], "unchanged": True}
-    messages = assistant.threads.wire(params.session_id)
-    shown = messages if params.limit is None else messages[-params.limit :]
-    return {**about, "messages": shown, "unchanged": False}
+    messages = orjson.Fragment(assistant.threads.wire(params.session_id, params.limit))
+    return {**about, "messages": messages, "unchanged": False}
 
 
 async def get_archive(call: Call, params: ArchiveParams) -> JsonObject:
