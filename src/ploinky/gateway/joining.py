@@ -1,7 +1,7 @@
 """A transport that sends what is written in one round of the event loop by one call of the system.
 
-uvicorn writes the head of an answer and its body apart, which wakes the client twice. Much is sent at once, so
-that whoever writes is told in time to wait. Everything but writing is the transport's own.
+uvicorn writes the head of an answer and its body apart, which wakes the client twice. Much is sent at once,
+so that whoever writes is told in time to wait. Everything but writing is the transport's own.
 """
 
 from __future__ import annotations
