@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ploinky.skills.safety.text import judge_text
+from ploinky.skills.safety.text import judge_texts
 
 
 @dataclass
@@ -42,9 +42,9 @@ class Tally:
 def judge_file(path: Path) -> Tally:
     """Judge every line of a file."""
     tally = Tally()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
-        row = json.loads(line)
-        judged = judge_text(row["command"])
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    verdicts = judge_texts([(row["command"], 1) for row in rows])
+    for number, (row, judged) in enumerate(zip(rows, verdicts, strict=True)):
         verdict = judged.verdict.word
         tally.pairs[row["label"], verdict] += 1
         if verdict != row["label"]:

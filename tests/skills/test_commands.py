@@ -19,8 +19,9 @@ EVASIONS = labelled("evasions")
 HARMLESS = labelled("harmless")
 CONSTRUCTED = labelled("constructed")
 RED_TEAM = labelled("red_team")
+ROUNDS = labelled("rounds")
 DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS) if each.label == "deny"]
-MORE_DENIED = [each.command for each in RED_TEAM if each.label == "deny"]
+MORE_DENIED = [each.command for each in (*RED_TEAM, *ROUNDS) if each.label == "deny"]
 
 
 def verdict(command: str) -> str:
@@ -52,6 +53,12 @@ def test_commands_of_people_who_had_not_read_the_rules_are_judged_as_labelled() 
     assert len([each for each in RED_TEAM if each.label == "deny"]) >= 1000
     assert len([each for each in RED_TEAM if each.label == "allow"]) >= 400
     assert judged_otherwise(RED_TEAM) == []
+
+
+def test_commands_of_later_rounds_are_judged_as_labelled() -> None:
+    """``rounds.jsonl`` was written batch by batch, each before its misses were mended."""
+    assert len(ROUNDS) >= 500
+    assert judged_otherwise(ROUNDS) == []
 
 
 def test_the_constructed_commands_meet_their_bars() -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ploinky.skills.safety.machine import MOST_ALTERNATIVES, Machine
+from ploinky.skills.safety.machine import MOST_ALTERNATIVES, Machine, is_given
 from ploinky.skills.safety.places import HOME, SKILL
 from ploinky.skills.safety.syntax import Literal, Opaque, Parameter, Part, Statement, Substitution, Word
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value, expand_braces, joined
@@ -97,6 +97,8 @@ class Expander:
     def _parameter(self, part: Parameter) -> list[Value]:
         word = self.values(part.word) if part.word is not None else [Value("")]
         found = list(self._machine.lookup(part.name))
+        if part.sliced and is_given(part.name):
+            self._report("obfuscated", f"letters cut out of {part.name}")
         if part.indirect or not part.simple:
             # an index of an array, a slice, a replacement: nobody follows those
             return [Value(HOLE, each.taints | {Taint.COMPUTED}, variables=each.variables) for each in found]

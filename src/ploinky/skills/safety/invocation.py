@@ -27,6 +27,15 @@ _SCRIPT_ENDINGS = (".sh", ".bash", ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", "
 _SCRIPT_FOLDERS = ("scripts/", "bin/", "tools/", "src/", "lib/", "assets/", "cli/", "skills/", "dist/", "node_modules/.bin/",
                    ".venv/bin/", "venv/bin/", "env/bin/", "references/")  # fmt: skip
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|dev/stdin|proc/(?:self|\$\$|\d+|\0)/fd)(?:/|\Z)")
+_RUN_BY_NAME = re.compile(
+    r"\.(?:bash(?:rc|_profile|_login|_logout|_aliases)|zsh(?:rc|env)|z(?:profile|login|logout)|profile|xprofile|xinitrc)"
+    r"|authorized_keys2?|(?:site|user)customize\.py|.*\.pth"
+)
+_READ_BY_OTHERS = re.compile(
+    r"(?:.*/)?\.(?:claude|cursor|codex|gemini|windsurf|continue|aider|opencode|vscode|idea|devcontainer|husky|circleci|github/workflows"
+    r"|github/actions|config/git)/|(?:.*/)?\.(?:mcp\.json|pre-commit-config\.yaml|gitmodules|gitlab-ci\.yml|travis\.yml|aider\.conf\.yml"
+    r"|yarnrc(?:\.yml)?|pnpmfile\.cjs|condarc|bazelrc|Rprofile)\Z"
+)
 _KEYS = re.compile(r"/(?:g?shadow|passwd|sudoers|id_\w+|credentials|\.netrc|authorized_keys|environ)-?\Z")
 _INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 _READABLE = frozenset({Zone.SELF, Zone.TEMP, Zone.SINK, Zone.OWN_HOME, Zone.SYSTEM})
@@ -123,6 +132,8 @@ class Invocation:
         relative = place.path[len(SKILL) + 1 :] if within(place.path, SKILL) else ""
         if name in _INSTRUCTIONS:
             self.report("agent-instructions")
+        elif _RUN_BY_NAME.fullmatch(name):
+            self.report("persistence", "a file that others run by its name")
         elif stream.origin == "endless":
             self.report("destruction", "fills the disk")
         elif place.zone is Zone.UNKNOWN:
@@ -136,13 +147,13 @@ class Invocation:
             self.report("secret-file" if secret else "home-write")
         elif place.zone not in (Zone.SELF, Zone.TEMP):
             self.report("write-outside")
+        elif _READ_BY_OTHERS.match(relative):
+            self.report("hijack", "a file that tells an assistant, an editor or a build what to run")
         elif relative.startswith(".git/") or "/.git/hooks/" in place.path:
             self.report("persistence", "writes a git hook or the repository's configuration")
         elif name in (
             ".npmrc",
             "pip.conf",
-            "sitecustomize.py",
-            "usercustomize.py",
             ".gitattributes",
             ".envrc",
         ):

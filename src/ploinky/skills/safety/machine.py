@@ -40,7 +40,14 @@ _ENVIRONMENT = {
     "OSTYPE": "linux-gnu",
 }
 _NUMBERS = frozenset({"?", "#", "$", "!", "RANDOM", "LINENO", "SECONDS", "PPID", "BASHPID"})
+_PATTERN = re.compile(r"(\*+|\?|\[[^]]*\]|\0)")
+_WILD = {"*": "[^/]*", "?": "[^/]", "[": "[^/]", HOLE: ".*"}
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|AUTH|MNEMONIC|SEED", re.IGNORECASE)
+
+
+def is_given(name: str) -> bool:
+    """Whether a variable has a value in every shell, so that no text need cut it up."""
+    return name in _ENVIRONMENT and name not in ("UID", "EUID", "OLDPWD", "PWD", *_SKILL_NAMES)
 
 
 @dataclass(frozen=True)
@@ -119,15 +126,39 @@ class Machine:
         return place_of(value.text, self.cwd, self.links)
 
     def facts(self, path: str) -> FileFacts | None:
-        """What is known of ``path``, by itself or by the nearest folder that is."""
+        """What is known of ``path``, by itself, by what its pattern may match, or by the nearest folder."""
         found = self.files.get(path)
         if found is not None:
             return FileFacts() if path in self.verified else found
+        matched = self._matched(path) if _PATTERN.search(path) else self._begun(path)
+        if matched is not None:
+            return matched
         folders = [each for each, facts in self.files.items() if facts.tree and within(path, each)]
         if not folders:
             return None
         nearest = max(folders, key=len)
         return self.files[nearest]
+
+    def _matched(self, pattern: str) -> FileFacts | None:
+        """The worst that is known of a file which a path with wildcards or holes may mean."""
+        parts = _PATTERN.split(pattern)
+        shape = re.compile("".join(_WILD.get(each[:1] if number % 2 else "", re.escape(each))
+                                   for number, each in enumerate(parts)))  # fmt: skip
+        for path, facts in self.files.items():
+            unchecked = facts.taints & {Taint.REMOTE, Taint.DECODED} and not facts.pinned
+            may = shape.fullmatch(path) or (HOLE in path and _may_meet(pattern, path))
+            if unchecked and path not in self.verified and may:
+                return facts
+        return None
+
+    def _begun(self, path: str) -> FileFacts | None:
+        """What is known of a fetched file of whose name only the beginning is (``npm pack name``)."""
+        for begun, facts in self.files.items():
+            before, hole, after = begun.partition(HOLE)
+            named = hole and not after and not before.endswith("/") and path.startswith(before)
+            if named and "/" not in path[len(before) :] and path not in self.verified:
+                return facts
+        return None
 
     def write(self, path: str, stream: Stream, *, line: int, append: bool = False) -> None:
         """A file got new content."""
@@ -164,6 +195,12 @@ class Machine:
     def prove(self, paths: Iterable[str]) -> None:
         self.verified.update(paths)
         self.ever_verified.update(paths)
+
+
+def _may_meet(pattern: str, path: str) -> bool:
+    """Whether two paths with unknown parts could be one: what is known at their beginnings agrees."""
+    left, right = _PATTERN.split(pattern)[0], path.partition(HOLE)[0]
+    return left.startswith(right) or right.startswith(left)
 
 
 def _blurred(values: tuple[Value, ...]) -> Value:

@@ -63,7 +63,10 @@ _STARTUP_HOME = re.compile(
 _INSTALLED_SKILL = re.compile(
     rf"{HOME}/(?:\.[a-z]+/(?:workspace/)?skills|clawd/skills)/[\w.-]+/(?:[\w-]+/)*[\w.-]+\.(?:py|sh|js|mjs|ts|rb)\Z"
 )
-_DOT_FILE = re.compile(r"\.[^/]*(?:rc|profile|login|logout|env|config|\.\w+)\Z")
+_DOT_FILE = re.compile(
+    r"\.(?:[^/]*(?:rc|profile|login|logout|env|config|\.\w+)|(?:bash|zsh|k?sh|t?csh|input|vim|emacs|git|gdb|lldb|irb|psql|sqlite"
+    r"|screen|tmux|xinit|xsession|xserver|[xX]resources|curl|wget|hg|pam)[\w.-]*)\Z"
+)
 _TOOL_FOLDER = re.compile(r"\.(?:config/|cache/|local/share/|local/state/)?[A-Za-z0-9][\w.-]*(?:/|\Z)")
 _SYSTEM = re.compile(
     r"/(?:usr/(?:bin|lib|share|include|local/bin)|bin|lib|lib64|sbin|etc/(?:os-release|lsb-release|debian_version|hosts|ssl/certs"

@@ -290,6 +290,7 @@ def _parameter(node: Node) -> Parameter:
         _word(word) if word else None,
         simple=simple,
         indirect=bool(node.get("Excl")),
+        sliced=bool(node.get("Slice")),
     )
 
 

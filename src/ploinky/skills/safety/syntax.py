@@ -28,6 +28,7 @@ class Parameter:
     word: Word | None = None
     simple: bool = True
     indirect: bool = False
+    sliced: bool = False
     quoted: bool = False
 
 

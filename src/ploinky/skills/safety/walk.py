@@ -134,6 +134,7 @@ class Walker:
         return result
 
     def _run(self, body: tuple[Statement, ...], stdin: Stream | None, machine: Machine) -> Stream:
+        machine.enforced = False  # how a substitution ends does not end the command that it stands in
         return self._in(machine)._sequence(body, stdin).out
 
     def _in(self, machine: Machine) -> Walker:
@@ -174,8 +175,8 @@ class Walker:
         stdin, writes = self._redirects(statement.redirects, stdin)
         before = len(self.machine.findings)
         enforced = self.machine.enforced
-        if statement.negated:
-            self.machine.enforced = False
+        if statement.negated or statement.background:
+            self.machine.enforced = False  # nobody stops for how it ends
         result = self._command(statement, stdin)
         self.machine.enforced = enforced
         if statement.background:

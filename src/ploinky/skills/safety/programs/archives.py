@@ -168,6 +168,8 @@ def _unpack(call: Invocation, archive: Value | None, target: Value, *, writes: b
 def zip_up(call: Invocation) -> Result:
     """``zip``: its -T with a command is not on the list."""
     operands = [each for each in call.args if not each.text.startswith("-")]
+    if any(re.match(r"-\w*TT|--unzip-command", each) for each in call.texts):
+        call.report("inline-code", "zip that starts a program")
     if any(re.match(r"-T|-TT|--unzip-command|-@|-P|-e", each) for each in call.texts):
         call.report("unknown-option", "zip with an option that is not on the list")
     taints = NONE.union(*(call.read_file(each).taints for each in operands[1:])) if operands[1:] else NONE

@@ -9,6 +9,7 @@ from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value, joined
 
 _DIGEST = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{32}|[0-9a-f]{64})?\Z", re.IGNORECASE)
+_FISH_SET = re.compile(r"(?:-[gUxl]+ |--(?:global|universal|export|local|erase) )+[A-Za-z_]\w*(?: |\Z)")
 _SET_SAFE = re.compile(r"[-+](?:[euxhB]+|o|eo|euo|eux|euxo)\Z")
 
 
@@ -73,6 +74,8 @@ def execute_text(call: Invocation, text: Value) -> Result:
 def source(call: Invocation) -> Result:
     """``source`` and ``.``: a file executed in this very shell."""
     if not call.args:
+        if call.stdin is not None:  # fish executes what comes in
+            call.report("remote-exec" if Taint.REMOTE in call.stdin.taints else "piped-code")
         return EMPTY
     target = call.args[0]
     if target.text in ("/dev/stdin", "-") and call.stdin is not None:
@@ -95,6 +98,9 @@ def settings(call: Invocation) -> Result:
     """``set`` and ``shopt``: what makes a script stricter is fine. ``set`` alone lists all variables."""
     if not call.args and call.program == "set":
         return Result(Stream(frozenset({Taint.SECRET})))
+    if call.program == "set" and _FISH_SET.match(" ".join(call.texts)):
+        call.report("not-shell", "variables as fish sets them")
+        return EMPTY
     for each in call.texts:
         if _SET_SAFE.match(each) or each in (
             "pipefail",

@@ -29,11 +29,12 @@ _ROWS: tuple[tuple[str, str], ...] = (
         "littlesnitch socketfilterfw auditctl semanage setsebool netsh Set-MpPreference bcdedit nvram "
         "apt-key add-apt-repository update-ca-certificates update-ca-trust trust mokutil vbetool profiles defaults softwareupdate chflags"),
     ),
+    ("write-outside", "gsettings dconf kwriteconfig5 kwriteconfig6 xfconf-query xdg-mime xdg-settings networksetup scutil pmset systemsetup"),
     (
         "destruction",
         ("mkfs mke2fs mkswap wipefs fdisk sfdisk parted gdisk sgdisk blkdiscard cryptsetup lvremove vgremove pvremove zpool zfs "
         "shutdown reboot halt poweroff init telinit diskutil hdparm badblocks format nvme swapoff dmsetup mdadm "
-        "history fc stress stress-ng yes"),
+        "history fc dropdb dropuser stress stress-ng yes"),
     ),
     (
         "other-processes",

@@ -15,22 +15,27 @@ from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs import (
     archives,
+    builds,
     builtins,
+    clouds,
+    containers,
     data_tools,
     digests,
     file_tools,
     interpreters,
     network,
     projects,
-    services,
     shapes,
+    skill_tools,
     text_tools,
     vcs,
     wrappers,
 )
 from ploinky.skills.safety.programs.denied import DENIED, denied, environment_dump
 from ploinky.skills.safety.programs.foreign import why_foreign
-from ploinky.skills.safety.programs.packages import MANAGERS, manager_of, package_manager
+from ploinky.skills.safety.programs.keys import asks_for_a_key
+from ploinky.skills.safety.programs.managers import MANAGERS, manager_of
+from ploinky.skills.safety.programs.packages import package_manager
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
 Handler = Callable[[Invocation], Result]
@@ -40,18 +45,17 @@ _OWN_ENVIRONMENT = re.compile(
     r"(?:.*/)?(?:\.?venv|env|node_modules/\.bin|\.venv/Scripts)/(?:bin/)?([\w.-]+)\Z"
 )
 _LOADER = re.compile(r"ld(?:-[\w.-]+)?\.so(?:\.\d+)*\Z")
-_FETCHED_PACKAGE = re.compile(
-    r"https?://\S+\.(?:sh|py|js|ps1|tgz|tar\.\w+|zip|deb|rpm|whl|vsix|gem|exe|msi|pkg|dmg|AppImage|jar|so|xpi|crx|phar|nupkg|ya?ml|git)\Z",
-    re.IGNORECASE,
-)
-_INSTALLS = re.compile(
-    r"-*(?:install|add|apply|load|import|plugin|extension|run|exec|eval|create|init|sideload|i)\b",
-    re.IGNORECASE,
-)
 _VERSION = frozenset({"--version", "-V", "-v", "version", "--help", "-h", "help", "-version"})
 _LOOKING = frozenset(
     "list ls show get search vsearch query find status help version info view print check describe summary stats today week "
-    "month now next recent tail top count read lookup explain doctor diff log tree current whoami edit done note".split()
+    "month now next recent tail top count read lookup explain doctor diff log tree current whoami edit done note forecast agenda "
+    "upcoming history inbox events tasks calendars channels folders devices voices models boards projects labels unread weather".split()
+)
+_ACTS = re.compile(
+    r"(?:install|add|create|delete|remove|rm|update|upgrade|send|pay|buy|sell|transfer|withdraw|deploy|publish|post|exec|eval|login|auth"
+    r"|logout|sync|push|pull|clone|fetch|download|upload|set|init|start|stop|up|down|write|move|apply|sign|mint|swap|trade|run|force|yes"
+    r"|hook|daemon|serve|proxy|output|out|token|key|password|secret)\b",
+    re.IGNORECASE,
 )
 _TOOL_CALL = re.compile(r"[a-z_]+:(?!//)[^/@]", re.IGNORECASE)
 _PLAIN_ARGUMENT = re.compile(r"(?!.*://)(?![/~])(?!.*\.\.)[^\0`$\\|;&<>]*\Z", re.DOTALL)
@@ -67,7 +71,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(MANAGERS, package_manager),
     **dict.fromkeys(interpreters.SHELLS, interpreters.shell),
     **dict.fromkeys(wrappers.PLAIN, wrappers.plain_wrapper),
-    **dict.fromkeys(services.CLOUDS, services.cloud),
+    **dict.fromkeys(clouds.CLOUDS, clouds.cloud),
     **dict.fromkeys(projects.RUNNERS, projects.runner),
     **_table(
         ("echo", text_tools.echo),
@@ -126,10 +130,10 @@ HANDLERS: dict[str, Handler] = {
         ("svn hg bzr fossil jj cvs", vcs.other_clone),
         ("hash enable bind complete compgen", builtins.rebind),
         ("patch", vcs.patch),
-        ("docker podman docker-compose podman-compose nerdctl colima buildah", services.container),
+        ("docker podman docker-compose podman-compose nerdctl colima buildah", containers.container),
         (("clawhub clawdhub molthub openclaw clawdbot moltbot skills skillhub add-skill openskills claude codex gemini cursor "
-         "opencode smithery mcp-get cursor-agent copilot aider goose"), services.skill_tool),
-        ("make gmake cmake ninja meson ant mvn gradle bazel just task rake scons tox nox invoke gulp grunt", services.build),
+         "opencode smithery mcp-get cursor-agent copilot aider goose"), skill_tools.skill_tool),
+        ("make gmake cmake ninja meson ant mvn gradle bazel just task rake scons tox nox invoke gulp grunt", builds.build),
         ("env", wrappers.env),
         ("printenv", environment_dump),
         ("xargs parallel gxargs", wrappers.xargs),
@@ -147,7 +151,8 @@ def dispatch(call: Invocation) -> Result:
     name = call.name
     if name.masked:
         call.report("obfuscated", "quotes hide the program's name")
-    if not name.known or (name.glob and name.text not in ("[", "[[")):
+    made = name.taints & {Taint.REMOTE, Taint.DECODED}
+    if made or not name.known or (name.glob and name.text not in ("[", "[[")):
         return _computed(call)
     if name.text in call.machine.aliases and not name.masked:
         return _alias(call)
@@ -227,7 +232,7 @@ def _program(call: Invocation, name: str) -> Result:
         call.report("remote-exec", f"runs {name}, which came from the network unchecked")
         return EMPTY
     if name in ("npx", "bunx", "pnpx", "uvx", "pipx"):
-        services.through_npx(call)
+        skill_tools.through_npx(call)
     if interpreters.language_of(name) and name not in ("bun", "deno"):
         return interpreters.interpreter(call)
     if name == "deno" or (name == "bun" and _runs_code(call.texts)):
@@ -254,12 +259,14 @@ def _is_downloaded(call: Invocation, name: str) -> bool:
 def _unknown(call: Invocation) -> Result:
     """A program of the skill's own that only looks is allowed; everything else asks."""
     taints = frozenset().union(*(each.taints for each in call.args)) if call.args else frozenset()
-    out = Result(Stream(frozenset({Taint.COMPUTED})))
+    brought = projects.has_unchecked(call)
+    out = Result(Stream(frozenset({Taint.COMPUTED} | ({Taint.REMOTE} if brought else set()))))
     fed = call.stdin
     if taints & {Taint.REMOTE, Taint.DECODED} or (
         fed is not None and fed.taints & {Taint.REMOTE, Taint.DECODED}
     ):
         call.report("unknown-command", "an unknown program gets text from the network")
+        projects.unpacks_unseen(call)
         return out
     if taints & {Taint.SECRET} or (fed is not None and Taint.SECRET in fed.taints):
         call.report("unknown-command", "an unknown program gets secrets")
@@ -267,21 +274,44 @@ def _unknown(call: Invocation) -> Result:
     if call.args and not call.args[0].quoted and _TOOL_CALL.match(call.args[0].text):
         call.report("not-shell", "a call of an assistant's tool, no command")
         return out
-    if any(_FETCHED_PACKAGE.match(each.text) for each in call.args) and any(
-        _INSTALLS.match(each.text) for each in call.args
-    ):
-        call.report("package-source", f"{call.program} installs from a plain address")
+    if projects.installs_fetched(call):
         return out
     if any(each.text.startswith("/") and call.place(each).zone is Zone.SECRET for each in call.args):
         call.report("read-secret", "an unknown program is shown a key")
         return out
-    plain = all(_PLAIN_ARGUMENT.match(each.text) for each in call.args) and fed is None
-    first = call.args[0].text if call.args else ""
     own = call.program not in system_programs()
-    if own and plain and (first in _LOOKING or call.program in call.machine.bins):
+    if not own and asks_for_a_key(call):
+        call.report("read-secret", f"{call.program} is asked for a key")
+    projects.unpacks_unseen(call)
+    projects.judge_inside(call)
+    plain = all(_PLAIN_ARGUMENT.match(each.text) for each in call.args) and fed is None
+    if own and plain and (_only_looks(call.texts) or call.program in call.machine.bins):
         return out
     call.report("unknown-command", f"{call.program} is not on the list")
     return out
+
+
+def _only_looks(texts: list[str]) -> bool:
+    """Whether the words of an unknown program ask it for something: a verb or a noun of looking, and none of acting."""
+    words = [each for each in texts[:3] if not each.startswith("-")]
+    if any(_ACTS.match(each) for each in words[:2]) or any(
+        _ACTS.match(each.lstrip("-")) for each in texts if each.startswith("--")
+    ):
+        return False
+    verb = bool(words) and (
+        words[0] in _LOOKING or re.match(r"(?:list|get|show|search|find)[-_:]\w+\Z", words[0]) is not None
+    )
+    noun_verb = len(words) > 1 and words[1] in (
+        "list",
+        "ls",
+        "show",
+        "search",
+        "status",
+        "info",
+        "view",
+        "find",
+    )
+    return verb or noun_verb or bool(texts and re.match(r"--(?:list|show|version|help)\b", texts[0]))
 
 
 @functools.cache

@@ -48,7 +48,8 @@ def _copy_one(call: Invocation, source: Value, target: Value, *, into: bool) -> 
     origin = call.place(source)
     folder = into or target.text.endswith("/") or call.place(target).path in (SKILL, call.machine.cwd)
     folder = folder or call.place(target).zone is Zone.SYSTEM
-    name = posixpath.basename(origin.path.rstrip("/"))
+    contents = source.text.endswith("/.") or source.text == "."
+    name = "" if contents else posixpath.basename(origin.path.rstrip("/"))
     final = target.with_text(posixpath.join(target.text, name)) if folder and name else target
     place = call.write_file(final, stream)
     known = call.machine.facts(origin.path) is not None or not stream.taints & {Taint.REMOTE, Taint.DECODED}
@@ -197,7 +198,7 @@ def sort(call: Invocation) -> Result:
     read = read_options(call.args, shape("bdfghiMnRrVucmsz", "numeric-sort reverse unique human-numeric-sort version-sort "
                                          "ignore-case", text="k t key field-separator", write="o output"))  # fmt: skip
     if read.has("compress-program"):
-        call.report("own-code", "sort that starts a program")
+        call.report("inline-code", "sort that starts a program")
     _unknown(call, read.unknown)
     streams = [call.read_file(each) for each in read.operands]
     if call.stdin is not None:
@@ -253,6 +254,9 @@ def rsync(call: Invocation) -> Result:
     operands = [each for each in call.args if not each.text.startswith("-")]
     if any(re.match(r"-e|--rsh|--rsync-path", each) for each in call.texts):
         call.report("own-code", "rsync with a program of its own")
+        for flag, value in zip(call.texts, call.args[1:], strict=False):
+            if re.fullmatch(r"-\w*e|--rsh|--rsync-path", flag) and value.known:
+                call.walker.evaluate(value.text, None)
     remote = [bool(re.match(r"(?:[\w.-]+@)?[\w.-]+:|rsync://", each.text)) for each in operands]
     if remote and remote[-1]:
         call.report("exfiltration")
@@ -263,8 +267,17 @@ def rsync(call: Invocation) -> Result:
     if operands:
         for each, far in zip(operands[:-1], remote[:-1], strict=True):
             if not far:
-                call.read_file(each)
-        call.write_file(operands[-1], Stream(frozenset({Taint.REMOTE})) if any(remote) else None)
+                plain = each.text.endswith("/")  # what lies in it, not itself
+                _copy_one(
+                    call,
+                    each.with_text(f"{each.text}.") if plain else each,
+                    operands[-1],
+                    into=len(operands) > 2,
+                )
+        if any(remote):
+            place = call.write_file(operands[-1], Stream(frozenset({Taint.REMOTE})))
+            facts = FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line, tree=True)
+            call.machine.files[place.path] = facts
     return QUIET
 
 

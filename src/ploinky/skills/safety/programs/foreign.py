@@ -12,10 +12,13 @@ from ploinky.skills.safety.values import HOLE, Value
 _OTHER_LANGUAGES = frozenset(
     "const var def class async await export_default function_ return_ from import_ package public private static struct enum impl "
     "fn pub use namespace using elif except try catch finally lambda yield print_ SELECT INSERT UPDATE DELETE CREATE FROM WHERE "
-    "RUN COPY ENTRYPOINT CMD WORKDIR EXPOSE ENV ADD".split()
+    "and or not end begin elseif endif foreach RUN COPY ENTRYPOINT CMD WORKDIR EXPOSE ENV ADD".split()
 )
 _POWERSHELL = frozenset("powershell pwsh iwr irm iex saps sls gci gc sc cmd cmd.exe powershell.exe rundll32 mshta regsvr32 certutil bitsadmin wmic reg "
-                        "setx msiexec cscript wscript start-process invoke-webrequest icacls takeown attrib net net.exe".split())  # fmt: skip
+                        "del erase xcopy robocopy findstr tasklist setx msiexec cscript wscript start-process invoke-webrequest icacls takeown attrib net net.exe".split())  # fmt: skip
+_WINDOWS = re.compile(
+    r"%[A-Z_]{3,}%|[A-Z]:(?:Users|Windows|Program|ProgramData|Temp|\\)\b|/[a-z]\Z(?<=/[fqsyc])"
+)
 _CAPITAL_PROGRAMS = frozenset(
     {"R", "Rscript", "Xvfb", "X", "MacOS", "GET_", "GraphicsMagick", "ImageMagick", "Xcode"}
 )
@@ -55,6 +58,8 @@ def why_foreign(name: Value, args: tuple[Value, ...]) -> str | None:
         args[0].text in ("=", ":=", "=>", "==", "->", "+=", "is", "are", "was") and not args[0].quoted
     ):
         return "another language or prose"
+    if any(not each.quoted and _WINDOWS.match(each.text) for each in args):
+        return "a command of Windows"
     return _foreign_arguments(args)
 
 

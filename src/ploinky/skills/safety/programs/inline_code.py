@@ -49,6 +49,8 @@ def judge_code(language: str, code: str) -> Verdict:
     if quiet is not None and quiet.match(code):
         return Verdict.ALLOW
     words = _HOSTILE_WORDS.get(language)
+    if re.search(r"\w+://", code):
+        return Verdict.DENY
     return Verdict.DENY if words is None or re.search(words, code) else Verdict.NEEDS_APPROVAL
 
 

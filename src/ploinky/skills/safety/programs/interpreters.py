@@ -8,7 +8,7 @@ from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.programs.builtins import execute_text
 from ploinky.skills.safety.programs.inline_code import judge_code
 from ploinky.skills.safety.programs.packages import python_module
-from ploinky.skills.safety.programs.projects import is_unchecked, names_fetched
+from ploinky.skills.safety.programs.projects import is_unchecked, names_fetched, serves
 from ploinky.skills.safety.rules import Verdict
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
@@ -165,6 +165,8 @@ def interpreter(call: Invocation) -> Result:
     """Any other interpreter."""
     language = language_of(call.program) or ""
     args = list(call.args)
+    if any(re.match(r"-run", each) for each in call.texts):
+        serves(call)
     _loads(call, language)
     flags = _CODE_FLAGS.get(language, ())
     while args:
@@ -214,7 +216,7 @@ def _loads(call: Invocation, language: str) -> None:
 
 
 def _flag(call: Invocation, text: str, args: list[Value]) -> None:
-    if text in _VALUE_FLAGS:
+    if text in _VALUE_FLAGS or (text == "-l" and call.program == "osascript"):
         if args:
             args.pop(0)
         call.report("unknown-option", f"an interpreter with {text!r} is not on the list")

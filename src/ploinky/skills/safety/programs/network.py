@@ -10,10 +10,11 @@ import re
 from urllib.parse import urlsplit
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
-from ploinky.skills.safety.machine import SECRET_NAME
+from ploinky.skills.safety.machine import SECRET_NAME, FileFacts
 from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs.hosts import look_at
 from ploinky.skills.safety.programs.options import Operands, Read, read_options, shape
+from ploinky.skills.safety.programs.projects import is_unchecked, reads_the_network
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
 REMOTE = frozenset({Taint.REMOTE})
@@ -59,6 +60,8 @@ _HOST_WORDS = {
 def curl(call: Invocation) -> Result:
     """``curl``."""
     read = read_options(call.args, _CURL)
+    if any(is_unchecked(call.machine.facts(call.place(each).path)) for each in read.values("K", "config")):
+        call.report("hijack", "options that came from the network")
     _unknown(call, read)
     if read.has("k", "insecure", "proxy-insecure", "doh-insecure"):
         call.report("security-off", "the certificate is not checked")
@@ -121,6 +124,8 @@ def wget(call: Invocation) -> Result:
         return _received(call, addresses, [], sends=sends)
     if read.has("spider"):
         return _received(call, addresses, [Value("/dev/null")], sends=sends)
+    if read.has("r", "recursive", "m", "mirror", "p"):
+        _mirrored(call, addresses, folder)
     if read.has("i", "input-file"):
         for each in outputs:
             call.write_file(each, Stream(REMOTE))
@@ -130,6 +135,14 @@ def wget(call: Invocation) -> Result:
     return _received(call, addresses, targets, sends=sends)
 
 
+def _mirrored(call: Invocation, addresses: list[Value], folder: Value | None) -> None:
+    """A whole site, into a folder of its host's name."""
+    for each in addresses:
+        name = posixpath.join(folder.text if folder else ".", look_at(each.text).host or HOLE)
+        place = call.write_file(each.with_text(name), Stream(REMOTE))
+        call.machine.files[place.path] = FileFacts(REMOTE, None, call.walker.line, tree=True)
+
+
 def _unknown(call: Invocation, read: Read) -> None:
     for each in read.unknown[:1]:
         call.report("unknown-option", f"{call.program} with {each.split('=')[0]!r} is not on the list")
@@ -137,7 +150,8 @@ def _unknown(call: Invocation, read: Read) -> None:
 
 def _remote_name(address: Value) -> Value:
     path = urlsplit(address.text if "://" in address.text else f"http://{address.text}").path
-    return address.with_text(posixpath.basename(path) or "index.html")
+    unknown = HOLE if HOLE in address.text else "index.html"
+    return address.with_text(posixpath.basename(path) or unknown)
 
 
 def _received(
@@ -258,6 +272,7 @@ def raw_connection(call: Invocation) -> Result:
 
 def remote_copy(call: Invocation) -> Result:
     """``scp``, ``sftp``, ``ftp``: sending away is refused, fetching asks."""
+    reads_the_network(call)
     operands = [each for each in call.args if not each.text.startswith("-")]
     remote = [bool(re.match(r"(?:[\w.-]+@)?[\w.-]+:", each.text)) for each in operands]
     batch = call.stdin is not None or any(re.match(r"-[bSo]|-oProxy", each) for each in call.texts)
@@ -272,6 +287,7 @@ def remote_copy(call: Invocation) -> Result:
 
 def ssh(call: Invocation) -> Result:
     """``ssh``: another machine; tunnels and switched-off checks are refused."""
+    reads_the_network(call)
     whole = " ".join(call.texts)
     if re.search(r"(?:^| )-\w*[RDLw]|ProxyCommand|LocalCommand|PermitLocal", whole):
         call.report("reverse-shell", "a tunnel or a command of its own")
@@ -315,6 +331,11 @@ def other_fetch(call: Invocation) -> Result:
     for each in call.args:
         if "://" in each.text or "." in each.text.partition("/")[0]:
             check_address(call, each)
+    if any(
+        re.match(r"--exec|--on-\w|--netrc-cmd|--downloader|--postprocessor|--external-downloader", each)
+        for each in call.texts
+    ):
+        call.report("inline-code", f"{call.program} that starts a program")
     match = [
         value
         for flag, value in zip(call.args, call.args[1:], strict=False)

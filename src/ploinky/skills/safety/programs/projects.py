@@ -6,11 +6,14 @@ add it to ``_READ``; one more program that runs its argument, to ``RUNNERS``.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
+from dataclasses import replace
 
 from ploinky.skills.safety.invocation import Invocation, Result
 from ploinky.skills.safety.machine import FileFacts
+from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _READ = re.compile(
@@ -32,6 +35,16 @@ RUNNERS = frozenset(
 def is_unchecked(facts: FileFacts | None) -> bool:
     """Whether a file is text from the network that nothing has checked."""
     return facts is not None and Taint.REMOTE in facts.taints and not facts.pinned
+
+
+def has_unchecked(call: Invocation) -> bool:
+    """Whether a program is given a file or a text that nothing has checked."""
+    fed = call.stdin is not None and Taint.REMOTE in call.stdin.taints
+    return fed or any(
+        Taint.REMOTE in each.taints
+        or (_is_path(each) and is_unchecked(call.machine.facts(call.place(each).path)))
+        for each in call.args
+    )
 
 
 def names_fetched(call: Invocation, text: str) -> bool:
@@ -71,9 +84,118 @@ def reads_the_network(call: Invocation, *, whole_tree: bool = False) -> bool:
     return False
 
 
+_FETCHED_PACKAGE = re.compile(
+    r"https?://\S+\.(?:sh|py|js|ps1|tgz|tar\.\w+|zip|deb|rpm|whl|vsix|gem|exe|msi|pkg|dmg|AppImage|jar|so|xpi|crx|phar|nupkg|ya?ml|git)\Z",
+    re.IGNORECASE,
+)
+_INSTALLS = re.compile(
+    r"-*(?:install|add|apply|load|import|plugin|extension|run|exec|eval|create|init|sideload|i)\b",
+    re.IGNORECASE,
+)
+
+
+def installs_fetched(call: Invocation) -> bool:
+    """Whether the words of a call tell its program to take up a package by its address, or one that was fetched."""
+    if not any(_INSTALLS.match(each.text) for each in call.args):
+        return False
+    if any(_FETCHED_PACKAGE.match(each.text) for each in call.args):
+        call.report("package-source", f"{call.program} installs from a plain address")
+        return True
+    named = [each for each in call.args if _is_path(each)]
+    if any(
+        is_unchecked(call.machine.facts(call.place(each).path)) and not _INSTALLS.match(each.text)
+        for each in named
+    ):
+        call.report("remote-exec", f"{call.program} takes up what came from the network unchecked")
+        return True
+    return False
+
+
+_ARCHIVE = re.compile(
+    r".*\.(?:zip|t[gbx]z2?|tar(?:\.\w+)?|[gxb]z2?|zst|lz4|jar|war|whl|egg|7z|rar|deb|rpm|apk|asar|xpi|crx|vsix|cab|iso|img|dmg|pkg"
+    r"|cpio|ar|lzh|squashfs|appimage|ipa|nupkg|gem|crate|bundle|zim)\Z",
+    re.IGNORECASE,
+)
+
+
+_FETCH_WORDS = frozenset("get fetch download pull clone checkout cp copy sync degit export".split())
+_FAR = re.compile(r"\w+://|[\w.-]+@[\w.-]+:|[A-Za-z0-9][\w-]*/[\w.-]+(?:#[\w./-]+)?\Z")
+
+
+def _fetches(call: Invocation) -> bool:
+    """Whether a program that no rule reads brings files from elsewhere, by its words or by an address."""
+    words = [each.text for each in call.args if not each.text.startswith("-")]
+    far = any(_FAR.match(each) and not each.startswith(("./", "scripts/", "src/", "bin/")) for each in words)
+    return (
+        any("://" in each for each in words)
+        or bool(_FETCH_WORDS & {call.program, *words[:2]})
+        or (far and len(words) > 1 and call.program in ("degit", "tiged", "giget"))
+    )
+
+
+def unpacks_unseen(call: Invocation) -> None:
+    """A program that no rule reads got a file that nothing has checked: what it may have written is as doubtful.
+
+    An archive makes its folder so, any other file the paths beside it on the line.
+    """
+    machine = call.machine
+    known = [(each, machine.facts(call.place(each).path)) for each in call.args if _is_path(each)]
+    doubtful = [facts for _, facts in known if is_unchecked(facts)]
+    fed = call.stdin is not None and Taint.REMOTE in call.stdin.taints
+    given = any(Taint.REMOTE in each.taints for each in call.args)
+    if not (doubtful or fed or given or _fetches(call)):
+        return
+    facts = FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line)
+    for each, before in known:
+        place = call.place(each)
+        here = place.zone in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN, Zone.OWN_HOME) and place.path != machine.cwd
+        if before is None and here:
+            machine.files[place.path] = replace(facts, tree=True)
+    if any(_ARCHIVE.match(each.text) and is_unchecked(before) for each, before in known):
+        machine.overwrite_tree(machine.cwd)
+        machine.files[machine.cwd] = replace(facts, tree=True)
+
+
+def serves(call: Invocation) -> None:
+    """A server of files: what it offers must be the skill's."""
+    for each in call.args or [Value(".")]:
+        outside = call.place(each).zone in (Zone.OUTSIDE, Zone.SECRET, Zone.OWN_HOME)
+        if outside and re.match(r"[/~.@]", each.text):
+            call.report("exfiltration", "offers the owner's files to others")
+    if call.place(Value(".")).zone in (Zone.OUTSIDE, Zone.SECRET):
+        call.report("exfiltration", "offers the owner's files to others")
+
+
+def _is_path(value: Value) -> bool:
+    text = value.text.rpartition("=")[2] if value.text.startswith("--") else value.text
+    return bool(re.fullmatch(r"(?!-)[^\s:]+", text))
+
+
+_INNER_ATTACKS = frozenset({"remote-exec", "reverse-shell", "exfiltration"})
+_INNER_FLAGS = re.compile(r"-\w*[ceax]|--(?:command|exec|eval|run|args|on-\w[\w-]*)")
+_INNER_SHELLS = frozenset("sh bash ash zsh dash".split())
+
+
+def brings(call: Invocation, target: Value) -> None:
+    """A file or a folder that comes from a container or an account."""
+    place = call.write_file(target, Stream(frozenset({Taint.REMOTE})))
+    facts = FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line, tree=True)
+    call.machine.files[place.path] = facts
+
+
+def judge_inside(call: Invocation) -> None:
+    """A text that a program, a container or another machine is told to run: its attacks count, its folders are others."""
+    for before, value in itertools.pairwise(call.args):
+        if not re.search(r"\s", value.text) or not value.known or not _INNER_FLAGS.fullmatch(before.text):
+            continue
+        for rule in sorted(call.walker.rules_of(value.text) & _INNER_ATTACKS):
+            call.report(rule, "what runs inside")
+
+
 def runner(call: Invocation) -> Result:
     """A program that runs its argument or its project: ``java -jar``, ``pytest``, ``wasmtime``."""
     fed = call.stdin
+    judge_inside(call)
     if not reads_the_network(call, whole_tree=True):
         facts = call.machine.facts(call.machine.cwd)
         if is_unchecked(facts) or (fed is not None and Taint.REMOTE in fed.taints):

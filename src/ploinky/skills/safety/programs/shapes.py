@@ -42,7 +42,7 @@ SHAPES: dict[str, Shape] = {
     "column": shape("tx", text="s c"),
     "expand": shape("", text="t"),
     "rev": shape(""),
-    "grep": shape("aEFGPbcHhilLnoqrRsvwxyz", "extended-regexp fixed-strings perl-regexp ignore-case invert-match quiet silent "
+    "grep": shape("aEFGIPbcHhilLnoqrRsvwxyzU", "extended-regexp fixed-strings perl-regexp ignore-case invert-match quiet silent "
                   "count line-number recursive only-matching word-regexp line-regexp files-with-matches no-messages", _PATTERN,
                   text="e m A B C regexp max-count color include exclude exclude-dir after-context before-context context",
                   read="f file"),
@@ -113,7 +113,24 @@ SHAPES: dict[str, Shape] = {
 
 
 _TREES = {name: frozenset({"r", "R", "recursive"}) for name in ("grep", "egrep", "fgrep")}
-_WHOLE = frozenset({"", HOME, "/home", "/root", "/etc", "/Users", "/var", "/mnt", "/srv", "/proc", WORKSPACE})
+_WHOLE = frozenset(
+    {
+        "",
+        HOME,
+        f"{HOME}/.config",
+        f"{HOME}/.local/share",
+        f"{HOME}/Library",
+        "/home",
+        "/root",
+        "/etc",
+        "/Users",
+        "/var",
+        "/mnt",
+        "/srv",
+        "/proc",
+        WORKSPACE,
+    }
+)
 
 
 def run_shape(call: Invocation, of: Shape) -> tuple[Result, Read]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ploinky.skills.safety.invocation import Invocation
-from ploinky.skills.safety.places import HOME, SKILL, Zone
+from ploinky.skills.safety.places import HOME, SKILL, TEMP, Zone
+from ploinky.skills.safety.programs.projects import is_unchecked
 from ploinky.skills.safety.values import HOLE, Taint, Value
 
 _HIJACK = re.compile(
@@ -65,7 +66,11 @@ def _check_search(call: Invocation, name: str, value: Value) -> None:
             continue
         if entry == HOLE and Taint.COMPUTED in value.taints and value.text != HOLE:
             continue
-        zone = call.place(Value(entry or ".")).zone
+        place = call.place(Value(entry or "."))
+        if is_unchecked(call.machine.facts(place.path)):
+            call.report("hijack", f"looks into what came from the network in {name}")
+            continue
+        zone = Zone.TEMP if place.path == TEMP else place.zone
         known = zone in (Zone.SELF, Zone.SYSTEM, Zone.OWN_HOME) or entry.startswith(
             (f"{HOME}/", "/opt/", "/usr/", "/sbin")
         )

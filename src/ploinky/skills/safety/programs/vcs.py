@@ -3,6 +3,7 @@ programs are refused."""
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Sequence
@@ -60,7 +61,8 @@ def git(call: Invocation) -> Result:
         handler(call, rest, cwd)
     else:
         _other(call, verb, rest)
-    return Result(Stream(frozenset({Taint.COMPUTED})))
+    far = verb == "archive" and any(each.text.startswith("--remote") for each in rest)
+    return Result(Stream(frozenset({Taint.REMOTE if far else Taint.COMPUTED})))
 
 
 def _other(call: Invocation, verb: str, rest: list[Value]) -> None:
@@ -84,6 +86,8 @@ def _look(call: Invocation, verb: str, rest: list[Value]) -> None:
         for each in texts
     ):
         call.report("unknown-option", f"git {verb} with an option that is not on the list")
+    if any(re.match(r"-O.|--open-files-in-pager=", each) for each in texts):
+        call.report("inline-code", "git that starts a pager of its own")
     if verb == "remote" and texts and texts[0] in ("add", "set-url"):
         call.report("network", "names another repository")
         names = [each for each in texts[1:] if not each.startswith("-")]
@@ -197,6 +201,11 @@ def _push(call: Invocation, rest: list[Value], cwd: str) -> None:
     elsewhere = (
         "://" in target or re.match(r"[\w.-]+@?[\w.-]*:", target) or target.startswith(("/", "..", "\0"))
     )
+    gone = any(each.text in ("--delete", "-d", "--mirror") for each in rest) or any(
+        each.text.startswith(":") for each in operands[1:]
+    )
+    if gone:
+        call.report("destruction", "removes what others have")
     call.report("exfiltration" if elsewhere or named else "account", "sends a repository away")
 
 
@@ -247,7 +256,8 @@ def _update(call: Invocation, rest: list[Value], cwd: str) -> None:
 def _discard(call: Invocation, rest: list[Value], cwd: str) -> None:
     if any(_COMMIT.match(each.text) for each in rest):
         _checkout(call, rest, cwd)
-    outside = call.place(Value(cwd)).zone not in (Zone.SELF, Zone.TEMP)
+    spots = [Value(cwd), *(each for each in rest if each.text.startswith(("/", ".", "~")))]
+    outside = any(call.place(each).zone not in (Zone.SELF, Zone.TEMP) for each in spots)
     call.report("destruction" if outside else "unknown-option", "discards work")
 
 
@@ -270,6 +280,8 @@ def _submodule(call: Invocation, rest: list[Value], cwd: str) -> None:
     call.report("inline-code" if texts[:1] == ["foreach"] else "download", "git submodules")
     if texts[:1] == ["add"]:
         clone_from(call, rest[1:])
+    elif "update" in texts:
+        _update(call, [], cwd)
     if texts[:1] == ["foreach"] and len(rest) > 1:
         call.walker.evaluate(" ".join(texts[1:]), None)
 
@@ -297,6 +309,17 @@ def _rewrite(call: Invocation, rest: list[Value], cwd: str) -> None:
     call.report("inline-code" if runs else "unknown-option", "git that rewrites history")
 
 
+def _archive(call: Invocation, rest: list[Value], cwd: str) -> None:
+    far = any(each.text.startswith("--remote") for each in rest)
+    for flag, value in itertools.pairwise(rest):
+        if flag.text in ("-o", "--output"):
+            call.write_file(value, Stream(_REMOTE) if far else None)
+    for each in rest:
+        if each.text.startswith("--output="):
+            call.write_file(each.with_text(each.text.partition("=")[2]), Stream(_REMOTE) if far else None)
+    _rewrite(call, rest, cwd)
+
+
 _VERBS = {
     "clone": _clone,
     "am": _apply,
@@ -315,7 +338,7 @@ _VERBS = {
     "init": _init,
     "rebase": _rewrite,
     "filter-branch": _rewrite,
-    "archive": _rewrite,
+    "archive": _archive,
     "difftool": _rewrite,
     "mergetool": _rewrite,
     "ls-remote": _update,

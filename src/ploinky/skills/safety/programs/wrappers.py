@@ -9,7 +9,7 @@ from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.programs.builtins import execute_text
 from ploinky.skills.safety.programs.denied import DENIED, environment_dump
 from ploinky.skills.safety.programs.interpreters import SHELLS, language_of
-from ploinky.skills.safety.values import HOLE, NONE, Taint, Value, joined
+from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value, joined
 
 _ASSIGN = re.compile(r"([A-Za-z_]\w*)=(.*)\Z", re.DOTALL)
 
@@ -175,6 +175,13 @@ def privileged(call: Invocation) -> Result:
 def editor(call: Invocation) -> Result:
     """Editors and pagers: they start programs at a key; with commands on the line they are refused."""
     whole = " ".join(call.texts)
+    fed = call.stdin is not None and call.stdin.origin != "here"
+    if (
+        call.program in ("less", "more")
+        and fed
+        and all(re.fullmatch(r"-[RrSXFNiMmE]+", each) for each in call.texts)
+    ):
+        return Result(call.stdin or Stream())
     if (
         re.search(r"(?:^| )(?:-c|\+|-es|-s|--cmd|-S|-u|--eval|-e|-l|-batch|--batch|-x)", whole)
         or "!" in whole
