@@ -144,8 +144,13 @@ class Stand:
         self.tasks: anyio.abc.TaskGroup | None = None
         self.stop = anyio.Event()
         self.stopped = anyio.Event()
-        self.settings = RouterSettings(config_poll_s=0.05, tasks_file=root / "tasks.sqlite")
+        self.settings = self.settled(RouterSettings())
         self.wrap: Callable[[ClosableApp], ClosableApp] = lambda app: app
+
+    def settled(self, settings: RouterSettings) -> RouterSettings:
+        """With files of its own, and looking often."""
+        tasks, sessions = self.root / "tasks.sqlite", self.root / "sessions.sqlite"
+        return replace(settings, config_poll_s=0.05, tasks_file=tasks, sessions_file=sessions)
 
     def url(self, agent: str | None = None) -> str:
         path = "/mcp" if agent is None else f"/mcps/{agent}/mcp"
@@ -228,7 +233,7 @@ async def open_stand(
         if wrap is not None:
             stand.wrap = wrap
         if settings is not None:
-            stand.settings = replace(settings, config_poll_s=0.05, tasks_file=root / "tasks.sqlite")
+            stand.settings = stand.settled(settings)
         async with anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as stack:
             for agent in agents.values():
                 stack.push_async_callback(agent.kill)

@@ -18,7 +18,6 @@ from ploinky.router.routes import AgentRoute
 from ploinky.toolhost.sources import ConfigSource
 from tests.router.official import stdio_bridge_client, text_of
 from tests.router.stand import holds, open_stand
-from tests.router.wire import open_session, send
 
 HELLO = "cat > /dev/null; echo hello"
 
@@ -192,14 +191,6 @@ async def test_a_session_client_behind_the_bridge_survives_a_new_gateway() -> No
             with anyio.fail_after(20):
                 assert text_of(await client.call_tool("count")) == "counted"
         assert ran.read_text(encoding="ascii").split() == ["once", "once"]
-
-
-async def test_an_old_session_of_an_ended_gateway_is_answered_with_404() -> None:
-    async with open_stand("alpha") as stand:
-        session = await open_session(stand)
-        await stand.restart()
-        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        assert (await send(stand, ping, session)).status == 404
 
 
 @pytest.mark.parametrize("naming", [Naming.PREFIX, Naming.AUTO])

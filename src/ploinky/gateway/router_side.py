@@ -61,6 +61,7 @@ class RouterSide:
             timeouts=tuple((glob, ms / 1000) for glob, ms in router.agent_timeouts_ms.items()),
             tell=self._telling.served,
             tasks_file=layout.tasks_file,
+            sessions_file=layout.sessions_file,
             tracer=self._tracer,
         )
         return open_router(self.feed.table, settings, self._policy)

@@ -15,12 +15,12 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, find_object, find_text
-from ploinky.mcp.messages import METHOD_NOT_FOUND, Request, RpcError
+from ploinky.mcp.messages import Request, RpcError
 from ploinky.mcp.upstream import ClientFacts
 from ploinky.router.callers import Caller
 from ploinky.router.catalogue import View
 from ploinky.router.service import Origin, Service
-from ploinky.router.talks import Talks
+from ploinky.router.talks import SILENT, Silent, Talks
 
 _VERSION = "2025-11-25"
 _MOST_NEWS = 64
@@ -75,7 +75,7 @@ class InsideTools:
             PloinkyError: ``TOOL_CALL_FAILED``, with what the router or the agent said.
         """
         send, receive = anyio.create_memory_object_stream[JsonObject](_MOST_NEWS)
-        talks = Talks(self._service.upstreams, ClientFacts(str(caller), _VERSION), lambda _: _Silent())
+        talks = Talks(self._service.upstreams, ClientFacts(str(caller), _VERSION), lambda _: SILENT)
         number = f"inside-{next(self._numbers)}"
         params: JsonObject = {"name": tool, "arguments": arguments, "_meta": {"progressToken": number}}
         request = Request(number, "tools/call", params)
@@ -91,17 +91,7 @@ class InsideTools:
         return _answer(result)
 
 
-class _Silent:
-    """A way back on which nothing is said."""
-
-    def notify(self, method: str, params: JsonObject) -> None:
-        return
-
-    async def ask(self, method: str, params: JsonObject) -> JsonObject:
-        raise RpcError(METHOD_NOT_FOUND, "Nobody can be asked here.")
-
-
-class _News(_Silent):
+class _News(Silent):
     """A way back for progress only; news that nobody takes in time are dropped."""
 
     def __init__(self, send: MemoryObjectSendStream[JsonObject]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,8 @@ from ploinky.router.inside import InsideTools
 from ploinky.router.naming import Naming
 from ploinky.router.policy import EnabledOnly, Policy
 from ploinky.router.programs import ProgramAgent
+from ploinky.router.remembered import RememberedSessions
+from ploinky.router.revival import Revival
 from ploinky.router.routes import AgentRoute, RouteTable
 from ploinky.router.served import Tell
 from ploinky.router.servers.server import ServerAgent
@@ -64,7 +67,7 @@ class RouterSettings:
     """``agent_deadline_s`` bounds how long one agent may hold up a list, ``call_timeout_s`` how long one
     request to it may take (``timeouts``: by glob of the agent); the rest bound memory and waits. ``tell``
     hears of every request that ended; ``tracer`` makes spans, if it is given. Tasks are kept in
-    ``tasks_file``; without one there are none."""
+    ``tasks_file``; without one there are none. Sessions outlive the router in ``sessions_file``."""
 
     naming: Naming = Naming.AUTO
     agent_deadline_s: float = 2.0
@@ -78,6 +81,7 @@ class RouterSettings:
     max_body_bytes: int = 4 * 1024 * 1024
     body_timeout_s: float = 30.0
     tasks_file: Path | None = None
+    sessions_file: Path | None = None
     tracer: Tracer | None = None
 
 
@@ -91,6 +95,7 @@ class Router:
         tasks: anyio.abc.TaskGroup,
         policy: Policy,
         backroom: Backroom,
+        remembered: RememberedSessions | None = None,
     ) -> None:
         self.table = table
         self.settings = settings
@@ -114,7 +119,8 @@ class Router:
         self._sessions = SessionStore(
             most=settings.max_sessions, idle_s=settings.session_idle_s, end=self._end_talks
         )
-        self._session_era = SessionEra(self._service, self._sessions)
+        self._revival = Revival(self._service, self._sessions, remembered, tasks)
+        self._session_era = SessionEra(self._service, self._sessions, self._revival)
         self._stateless_era = StatelessEra(self._service, tasks)
         self._express = ExpressWay(self._service, self._sessions)
 
@@ -212,7 +218,7 @@ class Router:
 
     async def run(self) -> None:
         """Look again and again: at once when the table changes, else every ``config_poll_s``."""
-        rounds = 0
+        rounds, swept = 0, time.monotonic()
         unsubscribe = self.table.subscribe(self._wake)
         try:
             while True:
@@ -223,6 +229,8 @@ class Router:
                 rounds += 1
                 if rounds % _SWEEP_EVERY == 0:
                     self._sessions.sweep()
+                    swept, since = time.monotonic(), swept
+                    await self._revival.sweep(since)
                     self._stateless_era.parked.sweep()
                     await self._backroom.sweep()
                     await self._stateless_era.talks.sweep()
@@ -272,6 +280,7 @@ class Router:
     def _end_talks(self, session: Session) -> None:
         if session.talks is not None:
             self._tasks.start_soon(session.talks.aclose)
+        self._tasks.start_soon(self._revival.forget, session.id)
 
     def _publish(self) -> None:
         self._service.rebuild()
@@ -352,14 +361,36 @@ async def _kept(path: Path | None) -> AsyncIterator[TaskStore | None]:
 
 
 @contextlib.asynccontextmanager
+async def _remembered(settings: RouterSettings) -> AsyncIterator[RememberedSessions | None]:
+    if settings.sessions_file is None:
+        yield None
+        return
+    most, idle_s = settings.max_sessions, settings.session_idle_s
+    remembered = RememberedSessions(settings.sessions_file, idle_s=idle_s, most=most)
+    try:
+        await remembered.sweep(())
+        yield remembered
+    finally:
+        remembered.close()
+
+
+@contextlib.asynccontextmanager
 async def open_router(
     table: RouteTable, settings: RouterSettings | None = None, policy: Policy | None = None
 ) -> AsyncIterator[Router]:
-    """A running router that has looked at every agent once; leaving the context ends its channels."""
+    """A running router that has looked at every agent once; leaving the context ends its channels.
+
+    Raises:
+        PloinkyError: a file of its own cannot be used.
+    """
     settings = settings or RouterSettings()
-    async with _kept(settings.tasks_file) as store, anyio.create_task_group() as tasks:
+    async with (
+        _kept(settings.tasks_file) as store,
+        _remembered(settings) as remembered,
+        anyio.create_task_group() as tasks,
+    ):
         backroom = Backroom(ParkedRuns(tasks), None if store is None else TaskDesk(store, tasks))
-        router = Router(table, settings, tasks, policy or EnabledOnly(table), backroom)
+        router = Router(table, settings, tasks, policy or EnabledOnly(table), backroom, remembered)
         await router.look()
         tasks.start_soon(router.run)
         try:

@@ -10,6 +10,7 @@ import orjson
 
 from ploinky.base.jsontypes import JsonObject, find_object
 from ploinky.mcp.messages import (
+    AGENT_LOST,
     CANCELLED,
     ENVELOPE_KEYS,
     INVALID_PARAMS,
@@ -26,23 +27,40 @@ from ploinky.mcp.upstream import Back, ClientFacts
 from ploinky.router.catalogue import KINDS
 from ploinky.router.dressing import for_session, session_capabilities
 from ploinky.router.exchange import Exchange, carry, changed_lists, without_ours
-from ploinky.router.http import HttpError, send_empty, send_json
+from ploinky.router.http import (
+    HttpError,
+    end_event_stream,
+    event,
+    send_empty,
+    send_json,
+    start_event_stream,
+)
+from ploinky.router.revival import Revival
 from ploinky.router.service import Origin, Service
 from ploinky.router.sessions import Session, SessionStore, new_session_id
-from ploinky.router.streams import CallReply, StreamLog
+from ploinky.router.streams import RETRY, CallReply, StreamLog, request_of
 from ploinky.router.talks import Talks
 
 _PRIMED_FROM = "2025-11-25"  # older clients take every event for a message
+_STREAM_GONE = RpcError(
+    AGENT_LOST,
+    "The rest of this request's stream is gone; it may have run, and was not repeated.",
+    {"code": "STREAM_GONE"},
+)
 _LISTS = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
 Answer = Callable[[Exchange, Session, Request], bytes]
 
 
 class SessionEra:
-    """Requests of all clients of the session era. To answer one more method here: a row in ``_answers``."""
+    """Requests of all clients of the session era. To answer one more method here: a row in ``_answers``.
 
-    def __init__(self, service: Service, sessions: SessionStore) -> None:
+    ``revival`` brings back sessions of a former gateway.
+    """
+
+    def __init__(self, service: Service, sessions: SessionStore, revival: Revival) -> None:
         self._service = service
         self._sessions = sessions
+        self._revival = revival
         self._answers: dict[str, Answer] = {"ping": _ping}
         self._answers.update(dict.fromkeys(KINDS, self._list))
 
@@ -56,7 +74,7 @@ class SessionEra:
         if isinstance(message, Request) and message.method == "initialize" and message.id is not None:
             await self._initialize(exchange, message)
             return
-        session = self._require_session(exchange)
+        session = await self._require_session(exchange)
         if isinstance(message, Reply):
             session.answer(message)
             await send_empty(exchange.send, 202)
@@ -78,7 +96,7 @@ class SessionEra:
         """
         if not exchange.accepts(b"text/event-stream"):
             raise HttpError(406, "A GET takes text/event-stream.")
-        session = self._require_session(exchange)
+        session = await self._require_session(exchange)
         name, _, number = exchange.headers.get(b"last-event-id", b"").decode("latin-1").rpartition(".")
         seen = int(number) if number.isascii() and number.isdigit() and len(number) < 18 else None
         headers = ((SESSION_HEADER, session.id.encode()),)
@@ -86,9 +104,17 @@ class SessionEra:
         if log is not None and seen is not None:
             await log.stream(exchange.send, exchange.receive, seen, headers)
             return
+        lost = request_of(name)
+        if lost is not None:
+            await start_event_stream(exchange.send, headers)
+            await end_event_stream(exchange.send, event(_STREAM_GONE.body(lost)))
+            return
         if session.feed.listening:
             raise HttpError(409, "This session has a stream already.")
-        await session.feed.stream(exchange.send, exchange.receive, seen=seen, headers=headers)
+        if seen is None or name != session.feed.name:
+            seen = 0 if session.life else None  # what it missed between two gateways
+        first = RETRY + b"\n" if session.client.version >= _PRIMED_FROM else b""
+        await session.feed.stream(exchange.send, exchange.receive, first=first, seen=seen, headers=headers)
 
     async def delete(self, exchange: Exchange) -> None:
         """End the session and what runs in it.
@@ -96,7 +122,7 @@ class SessionEra:
         Raises:
             HttpError: there is no such session.
         """
-        self._sessions.close(self._require_session(exchange))
+        self._sessions.close(await self._require_session(exchange))
         await send_empty(exchange.send, 204)
 
     def publish_changes(self) -> None:
@@ -124,6 +150,7 @@ class SessionEra:
         if session is None:
             raise HttpError(503, "Too many sessions are open.", [(b"retry-after", b"5")])
         self._settle(session)
+        await self._revival.keep(session)
         result = self._service.introduction(origin)
         result["capabilities"] = session_capabilities(result["capabilities"])
         body = result_body(request.id, orjson.dumps({"protocolVersion": client.version, **result}))
@@ -138,12 +165,15 @@ class SessionEra:
         session.talks = Talks(self._service.upstreams, session.client, back_for)
         session.shown = self._service.snapshot(self._service.view(Origin(session.caller, session.agent)))
 
-    def _require_session(self, exchange: Exchange) -> Session:
+    async def _require_session(self, exchange: Exchange) -> Session:
         given = exchange.headers.get(SESSION_HEADER)
         if given is None:
             raise HttpError(400, "Bad Request: Mcp-Session-Id is missing; start with initialize.")
         origin = exchange.origin
-        session = self._sessions.find(given.decode("latin-1"), origin.caller, origin.agent)
+        session_id = given.decode("latin-1")
+        session = self._sessions.find(session_id, origin.caller, origin.agent)
+        if session is None:
+            session = await self._revival.bring_back(session_id, origin, self._settle)
         if session is None or SESSION_HEADER in exchange.doubled:
             raise HttpError(404, "There is no such session; start with initialize.")
         return session
@@ -169,12 +199,15 @@ class SessionEra:
                 try:
                     back = _ReplyBack(session, reply)
                     result = await self._service.request(exchange.origin, inward, talks, back)
+                    await self._revival.note(session, inward)
                     return orjson.dumps(for_session(request.method, result))
                 finally:
                     del session.calls[request_id]
             raise RpcError(CANCELLED, "The request was cancelled.")
 
-        log: StreamLog | None = session.new_log() if session.client.version >= _PRIMED_FROM else None
+        log: StreamLog | None = (
+            session.new_log(request_id) if session.client.version >= _PRIMED_FROM else None
+        )
         await carry(exchange, request_id, work, ends_with_client=False, log=log)
 
     def _list(self, exchange: Exchange, session: Session, request: Request) -> bytes:

@@ -18,7 +18,7 @@ from ploinky.base.jsontypes import JsonObject
 from ploinky.mcp.messages import METHOD_NOT_FOUND, Reply, RequestId, RpcError, notification, request_body
 from ploinky.mcp.upstream import ClientFacts
 from ploinky.router.callers import Caller, CallerKind
-from ploinky.router.streams import Feed, StreamLog
+from ploinky.router.streams import Feed, StreamLog, stream_id
 from ploinky.router.talks import Talks
 
 _SHARES = 4
@@ -40,7 +40,11 @@ class Question:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One client; ``agent`` is its endpoint, None for all agents; ``shown`` the lists it knows of."""
+    """One client; ``agent`` is its endpoint, None for all agents; ``shown`` the lists it knows of.
+
+    ``life`` counts the gateways that it had before this one; ``made_by`` are the requests that made its
+    state, by what they are about.
+    """
 
     id: str
     caller: Caller
@@ -54,19 +58,26 @@ class Session:
     shown: tuple[bytes, ...] = ()
     talks: Talks | None = None
     counted: int = 0
+    life: int = 0
+    made_by: dict[str, tuple[str, JsonObject]] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:
         return self.feed.listening or bool(self.calls)
+
+    def begin_life(self, life: int) -> None:
+        """It comes from a former gateway: what it numbers here is told from what was numbered there."""
+        self.life = life
+        self.feed = Feed(f"r{life}")
 
     def count(self) -> int:
         """A number that this session has not used yet."""
         self.counted += 1
         return self.counted
 
-    def new_log(self) -> StreamLog:
+    def new_log(self, request_id: RequestId) -> StreamLog:
         """A log for one more stream; of many the oldest are forgotten."""
-        log = StreamLog(f"s{self.count()}")
+        log = StreamLog(stream_id(self.life, self.count(), request_id))
         self.logs[log.id] = log
         while len(self.logs) > _MOST_LOGS:
             del self.logs[next(iter(self.logs))]

@@ -46,7 +46,7 @@ from ploinky.router.parking import ParkedCall, ParkingLot, Produce
 from ploinky.router.service import Service, server_info
 from ploinky.router.stateless_talks import StatelessTalks
 from ploinky.router.streams import CallReply
-from ploinky.router.talks import Talks
+from ploinky.router.talks import SILENT, Talks
 
 Answer = Callable[[Exchange, Request], bytes]
 
@@ -160,7 +160,7 @@ class StatelessEra:
 
         async def produce(back: Back) -> bytes:
             def back_for(agent: str) -> Back:
-                return _NOWHERE
+                return SILENT
 
             if place is None:
                 return await ask(self.talks.fresh(client, back_for), back)
@@ -204,19 +204,6 @@ class _ReplyBack:
 
     async def ask(self, method: str, params: JsonObject) -> JsonObject:
         raise RpcError(METHOD_NOT_FOUND, f"The client cannot be asked {method} now.")
-
-
-class _Nowhere:
-    """The way back for what belongs to no request: in this era there is none."""
-
-    def notify(self, method: str, params: JsonObject) -> None:
-        return
-
-    async def ask(self, method: str, params: JsonObject) -> JsonObject:
-        raise RpcError(METHOD_NOT_FOUND, f"The client cannot be asked {method} now.")
-
-
-_NOWHERE = _Nowhere()
 
 
 def client_of(exchange: Exchange, request: Request) -> ClientFacts:

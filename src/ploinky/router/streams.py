@@ -8,11 +8,15 @@ or another client would wait with it: what does not fit is dropped, oldest first
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from collections.abc import Iterator
 
 import anyio
+import orjson
 
+from ploinky.base.jsontypes import JsonValue
+from ploinky.mcp.messages import RequestId
 from ploinky.router.http import (
     PING,
     PING_EVERY_S,
@@ -30,6 +34,27 @@ from ploinky.router.http import (
 _MOST_WAITING = 64
 _MOST_LOGGED = 256
 _MOST_LOGGED_BYTES = 4 * 1024 * 1024
+_LONGEST_ID = 200
+RETRY = b"retry: 5000\n"  # the official client tries once: the next gateway should be there by then
+
+
+def stream_id(life: int, count: int, request_id: RequestId) -> str:
+    """The name of a call's stream; it tells whose answer a client waits for that comes back too late."""
+    told = base64.urlsafe_b64encode(orjson.dumps(request_id)).decode().rstrip("=")
+    return f"s{life}-{count}" + (f"-{told}" if len(told) <= _LONGEST_ID else "")
+
+
+def request_of(name: str) -> RequestId | None:
+    """The request of a stream of that name; None if it is none, or does not tell."""
+    kind, _, rest = name.partition("-")
+    told = rest.partition("-")[2]
+    if not kind.startswith("s") or not told:
+        return None
+    try:
+        value: JsonValue = orjson.loads(base64.urlsafe_b64decode(told + "=" * (-len(told) % 4)))
+    except ValueError:
+        return None
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 class StreamLog:
@@ -45,7 +70,7 @@ class StreamLog:
 
     def prime(self) -> bytes:
         """An event without a message that tells the client the stream's first id."""
-        return f"id: {self.id}.0\ndata: \n\n".encode()
+        return RETRY + f"id: {self.id}.0\ndata: \n\n".encode()
 
     def add(self, message: bytes, *, last: bool = False) -> bytes:
         """Number a message and keep it; the event to send."""
@@ -145,9 +170,13 @@ class CallReply:
 
 
 class Feed:
-    """Notifications for one listener, numbered; the last ones are kept for a listener that comes back."""
+    """Notifications for one listener, numbered; the last ones are kept for a listener that comes back.
 
-    def __init__(self) -> None:
+    ``name`` tells its numbers from those of another feed that the listener may have had before.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=_MOST_WAITING)
         self._count = 0
         self._news = anyio.Event()
@@ -195,13 +224,17 @@ class Feed:
         finally:
             self.listening = False
 
+    def _id(self, number: int) -> str:
+        return f"{self.name}.{number}" if self.name else str(number)
+
     async def _write(self, send: Send, seen: int) -> None:
         while not self._closed:
             self._news = anyio.Event()
             fresh = [(number, message) for number, message in self._kept if number > seen]
             if fresh:
                 seen = fresh[-1][0]
-                await send_chunk(send, b"".join(event(message, str(number)) for number, message in fresh))
+                events = [event(message, self._id(number)) for number, message in fresh]
+                await send_chunk(send, b"".join(events))
                 continue
             with anyio.move_on_after(PING_EVERY_S) as patience:
                 await self._news.wait()

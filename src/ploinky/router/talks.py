@@ -12,12 +12,25 @@ import anyio
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, find_text
-from ploinky.mcp.messages import RpcError
+from ploinky.mcp.messages import METHOD_NOT_FOUND, RpcError
 from ploinky.mcp.upstream import Ask, Back, ClientFacts, Conversation, Upstream
 
 BackFor = Callable[[str], Back]
 SET_LEVEL = "logging/setLevel"
 _CLOSE_S = 5.0
+
+
+class Silent:
+    """The way back for what belongs to no client, or to one that has no ear now."""
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        return
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        raise RpcError(METHOD_NOT_FOUND, f"The client cannot be asked {method} now.")
+
+
+SILENT = Silent()
 
 
 class Talks:

@@ -44,6 +44,11 @@ class Layout:
         return self.control / "tasks.sqlite"
 
     @property
+    def sessions_file(self) -> Path:
+        """The sessions of MCP clients (SQLite)."""
+        return self.control / "sessions.sqlite"
+
+    @property
     def old_registry_file(self) -> Path:
         return self.control / "agents.json"
 
