@@ -1,8 +1,10 @@
-"""The router beside the fastest server, plain proxies and another gateway, in one run, taking turns.
+"""The router beside a server of its own kind, plain proxies and another gateway, in one run, taking turns.
 
-The tool is a kept ``/bin/cat``. FastMCP's proxy is measured if ``BENCH_FASTMCP`` names a Python that has it
-(``requirements/bench.txt``), nginx if it is installed. ``BENCH_CALLS`` makes so many calls at the end and
-tells whether the gateway grew.
+The tool is a kept ``/bin/cat``, on either side. ``direct`` is a plain ASGI application on uvicorn over eight
+of them; ``direct, asyncio.Protocol`` the same without a web server; ``direct, no program`` answers in the
+protocol's callback and does no work: a bound of Python, and what the proxies stand before. FastMCP's proxy is
+measured if ``BENCH_FASTMCP`` names a Python that has it (``requirements/bench.txt``), nginx if it is
+installed. ``BENCH_CALLS`` makes so many calls at the end and tells whether the gateway grew.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,11 @@ CLIENTS = (1, 16, 64)
 SECONDS = 3.0
 ROUNDS = 3
 AGENTS = (1, 10, 100)
+DIRECT: Mapping[str, tuple[str, ...]] = {
+    "direct": ("bench.direct_asgi",),
+    "direct, asyncio.Protocol": ("bench.direct_server", "kept"),
+    "direct, no program": ("bench.direct_server", "inside"),
+}
 VERSION = "2026-07-28"
 
 
@@ -75,8 +82,8 @@ class Way:
 
 def run(_runtimes: tuple[str, ...]) -> Table:
     with contextlib.ExitStack() as stack:
-        ways = [stack.enter_context(direct())]
-        upstream = f"http://127.0.0.1:{ways[0].port}/mcp"
+        ways = [stack.enter_context(direct(name, *words)) for name, words in DIRECT.items()]
+        upstream = f"http://127.0.0.1:{ways[-1].port}/mcp"
         ways += list(others(stack, upstream))
         agents = tuple(number for number in AGENTS if number <= int(os.environ.get("BENCH_AGENTS", "100")))
         for number in agents:
@@ -118,10 +125,10 @@ def verdicts(ways: dict[str, Way], agents: tuple[int, ...]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def direct() -> Iterator[Way]:
+def direct(name: str, *words: str) -> Iterator[Way]:
     port = free_port()
-    with served([sys.executable, "-m", "bench.direct_server", str(port)], port) as pid:
-        yield Way("direct", port, request("/mcp", "cat", port, ""), pid)
+    with served([sys.executable, "-m", *words, str(port)], port) as pid:
+        yield Way(name, port, request("/mcp", "cat", port, ""), pid)
 
 
 @contextlib.contextmanager

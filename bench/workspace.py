@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 PLOINKY = Path(sys.executable).with_name("ploinky")
+WORKERS = 8
 IMAGE = "localhost/ploinky-bench-busybox:latest"
 TOOL_CONFIG = {
     "tools": [
@@ -29,7 +30,7 @@ TOOL_CONFIG = {
             "description": "Gives back the line it gets, by a program that is kept.",
             "command": "/bin/cat",
             "mode": "persistent",
-            "workers": 8,
+            "workers": WORKERS,
             "inputSchema": {"text": {"type": "string"}},
         },
     ]

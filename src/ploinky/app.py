@@ -41,6 +41,8 @@ from ploinky.workspace.structure import init_workspace
 if TYPE_CHECKING:
     from ploinky.assistants.household import Household
     from ploinky.assistants.toolkit import AgentTools
+    from ploinky.skills.sandbox import Sandbox
+    from ploinky.skills.shelf import Shelf
 
 _log = logging.getLogger(__name__)
 ENGINE_VARIABLE = "PLOINKY_RUNTIME"
@@ -142,15 +144,26 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
     from ploinky.assistants.tools.skills import SkillTools
     from ploinky.assistants.tools.web import PUBLIC
     from ploinky.operations.models import open_models
-    from ploinky.operations.skills import open_sandbox, open_shelf
     from ploinky.providers.registry import ProviderRegistry
 
     make_models = functools.partial(open_models, platform, registry=ProviderRegistry.installed())
     scrubber = Scrubber(functools.partial(_known_secrets, platform))
-    skills = SkillTools(functools.partial(open_shelf, platform))
-    sandbox = functools.cache(functools.partial(open_sandbox, platform))
+    skills = SkillTools(functools.partial(_find_shelf, platform))
+    sandbox = functools.cache(functools.partial(_open_sandbox, platform))
     services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, skills, sandbox)
     return Household(services)
+
+
+def _find_shelf(platform: Platform, assistant: str) -> Shelf:
+    from ploinky.operations.skills import open_shelf  # it brings the safety analysis, which is large
+
+    return open_shelf(platform, assistant)
+
+
+def _open_sandbox(platform: Platform) -> Sandbox:
+    from ploinky.operations.skills import open_sandbox
+
+    return open_sandbox(platform)
 
 
 def _known_secrets(platform: Platform) -> list[str]:

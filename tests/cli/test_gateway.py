@@ -232,6 +232,13 @@ def test_status_of_what_does_not_run_needs_no_heavy_imports(stage: Stage) -> Non
         stage.run("stop")
 
 
+def test_a_gateway_loads_only_what_it_uses(town: Stage) -> None:
+    """Keys of authorization servers and the analysis of skills are for those who use them."""
+    mapped = Path(f"/proc/{town.endpoint.process.pid}/maps").read_text("utf-8")
+    assert "uvloop" in mapped
+    assert "cryptography" not in mapped
+
+
 def test_the_routing_file_tells_who_is_ready(town: Stage) -> None:
     facts = json.loads(town.layout.routing_file.read_text(encoding="utf-8"))
     assert facts["port"] == town.endpoint.port

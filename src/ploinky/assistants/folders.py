@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import pathspec
 
 from ploinky.assistants.memory.index import Hit, SearchIndex, Source
 from ploinky.assistants.reach import Area, Reach
@@ -15,6 +15,9 @@ from ploinky.assistants.settings import WorkspacesSettings
 from ploinky.base.database import Database
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, JsonValue
+
+if TYPE_CHECKING:
+    import pathspec
 
 MOST_FILES = 20_000
 _NEVER = (".git/", "node_modules/", "__pycache__/", ".venv/", "*.sqlite", "*.db")
@@ -74,6 +77,8 @@ def _reader(reach: Reach, area: Area, name: str, most: int) -> Callable[[], str]
 
 
 def _ignored(folder: Path) -> pathspec.GitIgnoreSpec:
+    import pathspec
+
     lines = list(_NEVER)
     for name in _IGNORE_FILES:
         file = folder / name

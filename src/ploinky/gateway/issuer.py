@@ -8,17 +8,19 @@ anew, at most once in ``SOONEST_S``.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
-import jwt
 import orjson
 
 from ploinky.base.addresses import find_ip
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, find_text
 from ploinky.base.outbound import OutboundPolicy, OutboundRequest, fetch
+
+if TYPE_CHECKING:
+    import jwt  # it brings cryptography, which only a gateway that trusts such a server needs
 
 _log = logging.getLogger(__name__)
 REFRESH_S = 600.0
@@ -70,6 +72,8 @@ class Issuer:
         Raises:
             PloinkyError: ``ISSUER_UNUSABLE``, or whatever ``fetch`` raises.
         """
+        import jwt
+
         metadata = await self._discover()
         keys = await self._get(find_text(metadata, "jwks_uri") or "")
         try:
@@ -81,6 +85,8 @@ class Issuer:
     def claims(self, token: str) -> JsonObject | None:
         """What a signed token of this server says, its signature, issuer and times checked; None if it is
         not valid. The audience is the caller's to check."""
+        import jwt
+
         try:
             header = jwt.get_unverified_header(token)
             key = self._key(header.get("kid"))

@@ -6,17 +6,20 @@ A skill's words and what its programs print are words of strangers. A program ru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema, text_field
 from ploinky.base.jsontypes import JsonObject
 from ploinky.skills.runs import Ending, Ran
-from ploinky.skills.shelf import Shelf
+
+if TYPE_CHECKING:
+    from ploinky.skills.shelf import Shelf  # it brings the safety analysis, which is large
 
 _MOST_SHOWN = 40_000
 
-FindShelf = Callable[[str], Shelf]
+FindShelf = Callable[[str], "Shelf"]
 
 
 class SkillTools:

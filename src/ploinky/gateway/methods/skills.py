@@ -1,8 +1,11 @@
-"""RPC rows of skills: ``skills.*``. Values of credentials go in and are named; none comes out."""
+"""RPC rows of skills: ``skills.*``. Values of credentials go in and are named; none comes out.
+
+The analysis of skills is large, so handlers import it when they are first called.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -11,8 +14,10 @@ from ploinky.base.jsontypes import JsonValue
 from ploinky.gateway.methods.named_assistant import OfAssistant
 from ploinky.gateway.methods.running import OperationAnswer, collect
 from ploinky.gateway.rpc.method import Call, Method, Rate, Scope, reading
-from ploinky.operations import skills as operations
-from ploinky.skills.shelf import Proposal
+
+if TYPE_CHECKING:
+    from ploinky.operations.skills import Approve
+    from ploinky.skills.shelf import Proposal
 
 _RATE = Rate(60, 20)
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -63,11 +68,15 @@ class ValidateParams(SourceParams):
 
 async def list_skills(call: Call, params: OfAssistant) -> JsonValue:
     """The installed skills of an assistant; those with changed files are not offered to it."""
+    from ploinky.operations import skills as operations
+
     return await collect(operations.list_skills(call.services.platform(), assistant=params.profile_id))
 
 
 async def analyze(call: Call, params: SourceParams) -> JsonValue:
     """Fetch and judge a skill; nothing runs. The verdict, every finding, every step, and their digest."""
+    from ploinky.operations import skills as operations
+
     platform = call.services.platform()
     return await collect(
         operations.analyze_skill(
@@ -78,6 +87,8 @@ async def analyze(call: Call, params: SourceParams) -> JsonValue:
 
 async def install(call: Call, params: InstallParams) -> OperationAnswer:
     """Install a skill in a sandbox, if it is allowed or approved by its digest."""
+    from ploinky.operations import skills as operations
+
     call.services.household.require(params.profile_id)
     platform = call.services.platform()
     events = operations.install_skill(
@@ -97,6 +108,8 @@ async def install(call: Call, params: InstallParams) -> OperationAnswer:
 
 async def update(call: Call, params: UpdateParams) -> OperationAnswer:
     """Fetch a skill again; what changed is judged, and installed if it is approved by its digest."""
+    from ploinky.operations import skills as operations
+
     call.services.household.require(params.profile_id)
     platform = call.services.platform()
     events = operations.update_skill(
@@ -116,12 +129,16 @@ async def update(call: Call, params: UpdateParams) -> OperationAnswer:
 
 async def uninstall(call: Call, params: OfSkill) -> JsonValue:
     """Remove a skill and all that its install made; its keys stay until they are deleted."""
+    from ploinky.operations import skills as operations
+
     platform = call.services.platform()
     return await collect(operations.uninstall_skill(platform, params.skill_id, assistant=params.profile_id))
 
 
 async def validate(call: Call, params: ValidateParams) -> JsonValue:
     """Check a skill strictly against the open format."""
+    from ploinky.operations import skills as operations
+
     call.services.household.require(params.profile_id)
     platform = call.services.platform()
     return await collect(operations.validate_skill(platform, safe_join(platform.layout.root, params.source)))
@@ -129,12 +146,16 @@ async def validate(call: Call, params: ValidateParams) -> JsonValue:
 
 async def list_keys(call: Call, params: OfSkill) -> JsonValue:
     """Which keys a skill declares, and which are present; never a value."""
+    from ploinky.operations import skills as operations
+
     platform = call.services.platform()
     return await collect(operations.credentials(platform, params.skill_id, assistant=params.profile_id))
 
 
 async def set_key(call: Call, params: SetKeyParams) -> JsonValue:
     """Keep a key for a skill."""
+    from ploinky.operations import skills as operations
+
     platform = call.services.platform()
     return await collect(
         operations.credentials(
@@ -149,6 +170,8 @@ async def set_key(call: Call, params: SetKeyParams) -> JsonValue:
 
 async def delete_key(call: Call, params: KeyParams) -> JsonValue:
     """Forget a key of a skill."""
+    from ploinky.operations import skills as operations
+
     platform = call.services.platform()
     return await collect(
         operations.credentials(
@@ -157,7 +180,7 @@ async def delete_key(call: Call, params: KeyParams) -> JsonValue:
     )
 
 
-def _by_digest(digest: str | None) -> operations.Approve:
+def _by_digest(digest: str | None) -> Approve:
     def approve(proposal: Proposal) -> bool:
         return digest is not None and digest == proposal.digest
 
