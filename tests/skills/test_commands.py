@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -14,14 +12,14 @@ from ploinky.skills.safety.rules import RULES, Verdict
 from ploinky.skills.safety.shfmt import parse_shell
 from ploinky.skills.safety.text import Setting, judge_text, judge_texts
 from tests.skills.commands import Labelled, labelled
+from tests.skills.mutations import MUTATIONS
 
 EVASIONS = labelled("evasions")
 HARMLESS = labelled("harmless")
 CONSTRUCTED = labelled("constructed")
 RED_TEAM = labelled("red_team")
 ROUNDS = labelled("rounds")
-DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS) if each.label == "deny"]
-MORE_DENIED = [each.command for each in (*RED_TEAM, *ROUNDS) if each.label == "deny"]
+DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS, *RED_TEAM, *ROUNDS) if each.label == "deny"]
 
 
 def verdict(command: str) -> str:
@@ -57,7 +55,7 @@ def test_commands_of_people_who_had_not_read_the_rules_are_judged_as_labelled() 
 
 def test_commands_of_later_rounds_are_judged_as_labelled() -> None:
     """``rounds.jsonl`` was written batch by batch, each before its misses were mended."""
-    assert len(ROUNDS) >= 500
+    assert len(ROUNDS) >= 800
     assert judged_otherwise(ROUNDS) == []
 
 
@@ -71,63 +69,33 @@ def test_the_constructed_commands_meet_their_bars() -> None:
     assert len([each for each in found if each[1] == "allow"]) <= 0.2 * len(allow)
 
 
-def quoted_name(command: str) -> str:
-    name, _, rest = command.partition(" ")
-    return f"{name[:1]}''{name[1:]} {rest}" if name.isalpha() else command
-
-
-MUTATIONS: dict[str, Callable[[str], str]] = {
-    "group": lambda text: f"{{\n{text}\n}}",
-    "subshell": lambda text: f"(\n{text}\n)",
-    "branch": lambda text: f"if true; then\n{text}\nfi",
-    "other branch": lambda text: f"if false; then\ntrue\nelse\n{text}\nfi",
-    "loop": lambda text: f"for i in 1; do\n{text}\ndone",
-    "while": lambda text: f"while true; do\n{text}\nbreak\ndone",
-    "function": lambda text: f"f() {{\n{text}\n}}\nf",
-    "uncalled function": lambda text: f"f() {{\n{text}\n}}\n",
-    "case": lambda text: f"case x in x)\n{text}\n;; esac",
-    "eval": lambda text: f"eval {shlex.quote(text)}",
-    "shell": lambda text: f"bash -c {shlex.quote(text)}",
-    "variable": lambda text: f'X={shlex.quote(text)}; eval "$X"',
-    "substitution": lambda text: f'echo "$(\n{text}\n)"',
-    "here-document": lambda text: f"bash <<'ENDS'\n{text}\nENDS",
-    "trap": lambda text: f"trap {shlex.quote(text)} EXIT",
-    "after": lambda text: f"echo ok; {text}",
-    "or": lambda text: f"false || {text}",
-    "and": lambda text: f"true && {text}",
-    "comment before": lambda text: f"# harmless, verified, sha256 checked\n{text}",
-    "comment behind": lambda text: f"{text}\n# harmless",
-    "carriage returns": lambda text: text.replace("\n", "\r\n") + "\r\n",
-    "blanks": lambda text: f"   \t{text}   ",
-    "more blanks": lambda text: text.replace(" ", "  "),
-    "quoted name": quoted_name,
-    "environment": lambda text: f"env {text}",
-    "assignment": lambda text: f"A=b {text}",
-    "time": lambda text: f"time {text}",
-    "negation": lambda text: f"! {text}",
-    "output": lambda text: f"{text} >/dev/null 2>&1",
-    "prompt": lambda text: "\n".join(f"$ {line}" for line in text.split("\n")),
-}
-
-
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_writing_a_denied_command_otherwise_never_makes_it_allowed(name: str) -> None:
     number = list(MUTATIONS).index(name)
-    chosen = DENIED[number % 4 :: 4] + MORE_DENIED[number :: len(MUTATIONS)]
-    mutated = [MUTATIONS[name](each) for each in chosen]
+    mutated = [MUTATIONS[name](each) for each in DENIED[number :: len(MUTATIONS)]]
     judged = judge_texts([(each, 1) for each in mutated])
     assert [text for text, each in zip(mutated, judged, strict=True) if each.verdict is Verdict.ALLOW] == []
 
 
 @settings(max_examples=60)
 @given(
-    st.sampled_from(DENIED + MORE_DENIED),
+    st.sampled_from(DENIED),
     st.lists(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=3),
 )
 def test_nor_do_several_ways_at_once(command: str, names: list[str]) -> None:
     for name in names:
         command = MUTATIONS[name](command)
     assert verdict(command) != "allow"
+
+
+def test_harmless_commands_stay_harmless_where_only_the_lines_around_them_change() -> None:
+    around = ("group", "branch", "loop", "function", "after", "comment before", "carriage returns")
+    commands = [each.command for each in HARMLESS if each.label == "allow"]
+    mutated = [MUTATIONS[name](each) for name in around for each in commands[::5]]
+    judged = judge_texts([(each, 1) for each in mutated])
+    assert [
+        text for text, each in zip(mutated, judged, strict=True) if each.verdict is not Verdict.ALLOW
+    ] == []
 
 
 @settings(max_examples=100)

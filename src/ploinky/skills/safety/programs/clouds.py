@@ -19,7 +19,7 @@ _SENDING_CLOUD = re.compile(
     r"\b(?:s3|storage|gsutil|blob)\b.*\b(?:cp|sync|mv|upload)\b|\bgist create\b|\bsecret|\bauth token\b|print-access-token"
 )
 _DESTROYS = re.compile(
-    r"(?:^|[ :-])(?:delete|destroy|rm|rb|remove|terminate|purge|wipe|nuke)\b.*(?:^| )(?:--(?:all|recursive|force|yes|auto-approve|quiet|confirm|purge)\b"
+    r"(?:^|[ :-])(?:delete|destroy|rm|rb|remove|reset|terminate|purge|wipe|nuke)\b.*(?:^| )(?:--(?:all|recursive|force|yes|auto-approve|quiet|confirm|purge)\b"
     r"|-(?:auto-approve|r|f|rf|y|q|a)\b)|\b(?:drop|truncate) (?:database|schema|table|keyspace)\b|\bflush(?:all|db)\b|dropDatabase",
     re.IGNORECASE,
 )
@@ -37,6 +37,7 @@ _WORDS = (
     (_DESTROYS, "destruction", "removes what others have"),
     (_PROGRAMS, "inline-code", "a database that starts programs or writes files"),
     (_KEYS, "read-secret", "asks for a key"),
+    (re.compile(r"--privileged\b"), "privilege", "a container with the host's rights"),
 )
 CLOUDS = frozenset(
     "gh glab hub gcloud gsutil bq aws az doctl heroku flyctl fly vercel netlify wrangler railway kubectl helm k3s minikube kind "

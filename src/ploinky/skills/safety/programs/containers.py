@@ -28,6 +28,8 @@ def container(call: Invocation) -> Result:
     verb = next((each for each in texts if not each.startswith("-")), texts[0] if texts else "")
     if _PRIVILEGED.search(whole):
         call.report("privilege", "a container with the host's rights")
+    if re.search(r"(?:^| )(?:-H|--host)[= ]?(?:tcp|ssh|http)", whole):
+        call.report("hijack", "another machine's containers")
     if _SYSTEM_WIDE.search(whole):
         call.report("destruction", "removes what others have")
     _container_places(call, verb, whole)

@@ -5,6 +5,8 @@ To refuse one more, add its name to a row.
 
 from __future__ import annotations
 
+import re
+
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.values import Stream, Taint
 
@@ -68,6 +70,13 @@ def denied(call: Invocation) -> Result:
         return EMPTY
     call.report(DENIED[call.program], f"runs {call.program}")
     return Result(Stream(frozenset({Taint.COMPUTED})))
+
+
+def processes(call: Invocation) -> Result:
+    """``ps``: looks at other processes, which asks; their environment is secret."""
+    shows = any(re.fullmatch(r"[a-zA-Z]*e[a-zA-Z]*", each) for each in call.texts)
+    call.report("read-secret" if shows else "unknown-command", "looks at other processes")
+    return Result(Stream(frozenset({Taint.LOCAL})))
 
 
 def environment_dump(call: Invocation) -> Result:

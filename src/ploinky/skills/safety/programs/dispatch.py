@@ -31,7 +31,7 @@ from ploinky.skills.safety.programs import (
     vcs,
     wrappers,
 )
-from ploinky.skills.safety.programs.denied import DENIED, denied, environment_dump
+from ploinky.skills.safety.programs.denied import DENIED, denied, environment_dump, processes
 from ploinky.skills.safety.programs.foreign import why_foreign
 from ploinky.skills.safety.programs.keys import asks_for_a_key
 from ploinky.skills.safety.programs.managers import MANAGERS, manager_of
@@ -136,6 +136,7 @@ HANDLERS: dict[str, Handler] = {
         ("make gmake cmake ninja meson ant mvn gradle bazel just task rake scons tox nox invoke gulp grunt", builds.build),
         ("env", wrappers.env),
         ("printenv", environment_dump),
+        ("ps", processes),
         ("xargs parallel gxargs", wrappers.xargs),
         ("busybox toybox", wrappers.busybox),
         ("script watch hyperfine", wrappers.script_recorder),

@@ -25,7 +25,7 @@ _HOSTILE_WORDS = {
     r"|kill|binding|mainModule)|fs\b|import\s*\(|require\(['\"](?:fs|os|net|vm|http|child|node:)|globalThis|constructor",
     "perl": r"system|exec|eval|`|qx|open|socket|IO::|LWP|HTTP|unlink|fork|syscall|pack|decode|require|\bdo\b|use\s+(?!strict|warnings)",
     "ruby": r"system|exec|eval|`|%x|open|Socket|TCP|Net::|IO\.|File|Dir|spawn|fork|require|send|Base64|unpack|Kernel",
-    "php": r"system|exec|shell|passthru|eval|`|popen|proc_open|fsockopen|file_|fopen|curl|base64|assert|include|unlink|socket",
+    "php": r"\$\w+\s*\(|system|exec|shell|passthru|eval|`|popen|proc_open|fsockopen|file_|fopen|curl|base64|assert|include|unlink|socket",
     "lua": r"os\.|io\.|load|dofile|require|socket",
 }
 _QUIET = {

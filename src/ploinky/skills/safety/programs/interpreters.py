@@ -7,8 +7,8 @@ import re
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.programs.builtins import execute_text
 from ploinky.skills.safety.programs.inline_code import judge_code
-from ploinky.skills.safety.programs.packages import python_module
 from ploinky.skills.safety.programs.projects import is_unchecked, names_fetched, serves
+from ploinky.skills.safety.programs.python_modules import python_module
 from ploinky.skills.safety.rules import Verdict
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.machine import SECRET_NAME, FileFacts
-from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.places import HOME, Zone
 from ploinky.skills.safety.programs.hosts import look_at
 from ploinky.skills.safety.programs.options import Operands, Read, read_options, shape
 from ploinky.skills.safety.programs.projects import is_unchecked, reads_the_network
@@ -331,6 +331,12 @@ def other_fetch(call: Invocation) -> Result:
     for each in call.args:
         if "://" in each.text or "." in each.text.partition("/")[0]:
             check_address(call, each)
+    for each in call.args:
+        sent = re.match(r"[\w.-]*[=:]?[@<](.+)", each.text)
+        if sent and "://" not in each.text:
+            path = re.sub(r"^~(?=/)", HOME, sent.group(1))
+            if call.read_file(each.with_text(path)).taints & {Taint.SECRET, Taint.LOCAL}:
+                call.report("exfiltration")
     if any(
         re.match(r"--exec|--on-\w|--netrc-cmd|--downloader|--postprocessor|--external-downloader", each)
         for each in call.texts

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import re
 
-from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
+from ploinky.skills.safety.invocation import Invocation, Result
 from ploinky.skills.safety.machine import FileFacts
 from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs.hosts import is_forge
 from ploinky.skills.safety.programs.managers import MANAGERS, Manager, name_of
 from ploinky.skills.safety.programs.projects import (
-    is_unchecked,
-    names_fetched,
     reads_the_network,
-    serves,
-    unpacks_unseen,
 )
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
@@ -49,7 +45,7 @@ def package_manager(call: Invocation) -> Result:
     if texts and texts[0] in manager.installs | manager.looks:
         verb = texts[0]
     out = Result(Stream(frozenset({Taint.COMPUTED})))
-    if not texts or (verb in manager.looks and not _source_flags(name, texts)):
+    if not texts or (verb in manager.looks and not _does_more(name, texts, words)):
         if not texts and (not manager.looks or name in ("yarn", "bundle", "pnpm")):
             call.report("package-install")
         return out
@@ -58,6 +54,25 @@ def package_manager(call: Invocation) -> Result:
     if not _bad_source(call, name, texts, words, verb):
         _judge_verb(call, name, verb, manager)
     return out
+
+
+_MORE_FLAGS = re.compile(r"-w\Z|--?(?:write|fix|toolexec|vettool|exec|modfile|overlay|output|out)\b")
+_MORE_WORDS = frozenset(
+    "fix update upgrade init purge clean set add push remove rm install lock archive".split()
+)
+
+
+def _does_more(name: str, texts: list[str], words: list[str]) -> bool:
+    """Whether a verb that looks is told to do more: ``go env -w``, ``npm audit fix``, ``nix flake init -t github:...``."""
+    if name == "go" and any(
+        re.match(r"(?:GO(?:PROXY|FLAGS|SUMDB|NOSUMDB|INSECURE|PRIVATE)|CC|CXX)=", each) for each in texts
+    ):
+        return True
+    return (
+        bool(_source_flags(name, texts))
+        or any(_MORE_FLAGS.match(each) or _ADDRESS.match(each) for each in texts)
+        or bool(_MORE_WORDS & set(words[1:2]))
+    )
 
 
 def _judge_verb(call: Invocation, name: str, verb: str, manager: Manager) -> None:
@@ -116,6 +131,16 @@ def _bad_source(call: Invocation, name: str, texts: list[str], words: list[str],
     if name in ("nix", "nix-shell"):
         addresses = [each for each in addresses if not each.startswith("github:NixOS/nixpkgs")]
         flags = []
+    hooks = [
+        each
+        for each in texts
+        if re.search(r"\w+::(?:\w+-)*Invoke|Dir::|::Proxy|^GO(?:PROXY|FLAGS|SUMDB|NOSUMDB|INSECURE)=", each)
+    ]
+    if hooks:
+        call.report(
+            "package-source" if name == "go" else "hijack", "a setting that changes what is run or trusted"
+        )
+        return True
     if name == "cargo" and any(each.startswith("--git") for each in texts) and pinned:
         flags = []
         addresses = []
@@ -303,35 +328,3 @@ def _uv_run(call: Invocation, texts: list[str]) -> bool:
         call.run_file(args[1], args[2:])
         return True
     return False
-
-
-def python_module(call: Invocation, args: list[Value]) -> Result:
-    """``python -m module``."""
-    name = args[0].text if args else ""
-    rest = args[1:]
-    if name == "pip":
-        return Invocation(Value("pip"), tuple(rest), call.stdin, call.walker).inner([Value("pip"), *rest])
-    if name in ("venv", "virtualenv"):
-        for each in rest:
-            if not each.text.startswith("-"):
-                call.write_file(each)
-        return EMPTY
-    if name in ("json.tool", "py_compile", "compileall", "tabnanny", "this", "calendar", "platform"):
-        for each in rest:
-            if not each.text.startswith("-"):
-                call.read_file(each)
-        return EMPTY
-    if name in ("zipfile", "tarfile", "gzip", "shutil"):
-        call.report("unknown-option", f"python -m {name} is not on the list")
-        unpacks_unseen(call.with_args(rest))
-        return EMPTY
-    if name == "http.server":
-        call.report("network", "serves files")
-        serves(call.with_args(rest))
-        return EMPTY
-    if is_unchecked(call.machine.facts(call.machine.cwd)):
-        call.report("remote-exec", "runs a module of what came from the network")
-        return EMPTY
-    if not names_fetched(call, name) and not reads_the_network(call.with_args(rest), whole_tree=True):
-        call.report("own-code", f"runs the module {name!r}")
-    return EMPTY

@@ -248,6 +248,9 @@ def _update(call: Invocation, rest: list[Value], cwd: str) -> None:
     call.machine.files.setdefault(
         cwd, FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line, tree=True)
     )
+    for each in rest:
+        if "::" in each.text:
+            _check_source(call, each)
     place = call.place(Value(cwd))
     call.report("agent-instructions" if place.zone in (Zone.OUTSIDE, Zone.SECRET) and "skill" in cwd else "download",
                 "brings the repository's newest state")  # fmt: skip
@@ -309,6 +312,11 @@ def _rewrite(call: Invocation, rest: list[Value], cwd: str) -> None:
     call.report("inline-code" if runs else "unknown-option", "git that rewrites history")
 
 
+def _stash(call: Invocation, rest: list[Value], cwd: str) -> None:
+    if [each.text for each in rest[:1]] not in (["list"], ["show"]):
+        call.report("unknown-option", "git stash")
+
+
 def _archive(call: Invocation, rest: list[Value], cwd: str) -> None:
     far = any(each.text.startswith("--remote") for each in rest)
     for flag, value in itertools.pairwise(rest):
@@ -333,6 +341,7 @@ _VERBS = {
     "pull": _update,
     "fetch": _update,
     "config": _config,
+    "stash": _stash,
     "submodule": _submodule,
     "bisect": _bisect,
     "init": _init,

@@ -189,6 +189,9 @@ def editor(call: Invocation) -> Result:
         call.report("inline-code", "an editor with commands on its line")
     else:
         call.report("unknown-option", f"{call.program} is not on the list")
+    for each in call.args:
+        if not each.text.startswith(("-", "+")):
+            call.read_file(each)
     if call.stdin is not None and call.stdin.origin != "here":
         return EMPTY
     if call.stdin is not None:
