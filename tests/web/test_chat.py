@@ -160,4 +160,4 @@ def test_an_assistant_is_made_changed_and_deleted(window: Window, api: Web) -> N
     page.get_by_role("button", name="Delete assistant").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Harbour pilot", exact=True)).to_be_hidden()
-    assert [each["profileId"] for each in api.call("profile.list")["profiles"]] == ["default"]
+    assert "pilot" not in [each["profileId"] for each in api.call("profile.list")["profiles"]]

@@ -42,7 +42,7 @@ def equip(
             make_ask_tool(assistant.id, names, ask),
             make_credential_tool(request_credential),
             make_schedule_tool(cron, assistant.settings.cron.time_zone),
-            *services.skills.tools(assistant.id),
+            *services.skills.tools(assistant.id, request_credential),
             make_exec_tool(lambda: own_folder(assistant), services.sandbox),
         ],
         cron,

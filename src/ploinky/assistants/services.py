@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ploinky.assistants.scrubbing import Scrubber
-from ploinky.assistants.toolkit import AgentTools, BuiltinTool
+from ploinky.assistants.toolkit import AgentTools, BuiltinTool, RequestCredential
 from ploinky.assistants.tools.run import ProgramRunner
 from ploinky.base.outbound import OutboundPolicy
 from ploinky.providers.config import ModelConfig
@@ -26,8 +26,8 @@ class SkillShelf(Protocol):
         """Name and description of every skill that the assistant may use now."""
         ...
 
-    def tools(self, assistant: str) -> Sequence[BuiltinTool]:
-        """The tools by which it uses them (and ``exec``); made once per assistant."""
+    def tools(self, assistant: str, request: RequestCredential) -> Sequence[BuiltinTool]:
+        """The tools by which it uses them; made once per assistant. ``request`` asks for missing keys."""
         ...
 
 
@@ -37,7 +37,7 @@ class NoSkills:
     def catalogue(self, assistant: str) -> Sequence[tuple[str, str]]:
         return ()
 
-    def tools(self, assistant: str) -> Sequence[BuiltinTool]:
+    def tools(self, assistant: str, request: RequestCredential) -> Sequence[BuiltinTool]:
         return ()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ploinky.assistants.settings import BudgetSettings
 from ploinky.base.database import Database
@@ -17,6 +18,16 @@ from ploinky.base.jsontypes import JsonObject
 HOUR_S = 3600.0
 DAY_S = 86400.0
 _TURN, _PROACTIVE = "turn", "proactive"
+
+
+@dataclass(frozen=True)
+class SpentDay:
+    """``day`` is YYYY-MM-DD; ``calls`` are those of the model."""
+
+    day: str
+    calls: int
+    tokens: int
+    cost: float
 
 
 class Spending:
@@ -62,6 +73,19 @@ class Spending:
             "proactiveToday": per_day,
             "limits": budgets.model_dump(mode="json", by_alias=True),
         }
+
+    def by_day(self, days: int) -> list[SpentDay]:
+        """What was spent on each of the last ``days`` calendar days of this machine; empty ones left out."""
+
+        def work(db: sqlite3.Connection) -> list[SpentDay]:
+            rows = db.execute(
+                "SELECT date(at, 'unixepoch', 'localtime') AS day, sum(kind = ?), sum(tokens), sum(cost)"
+                " FROM spending WHERE day > date(?, 'unixepoch', 'localtime', ?) GROUP BY day ORDER BY day",
+                (_TURN, self._clock(), f"-{days} days"),
+            )
+            return [SpentDay(str(row[0]), int(row[1]), int(row[2]), float(row[3])) for row in rows]
+
+        return self._database.read(work)
 
     def _since(self, span_s: float) -> tuple[int, float, int]:
         def work(db: sqlite3.Connection) -> tuple[int, float, int]:

@@ -70,6 +70,8 @@ class ToolUse:
 
 
 Handler = Callable[[JsonObject, ToolUse], Awaitable[ToolOutcome]]
+RequestCredential = Callable[[JsonObject, ToolUse], Awaitable[None]]
+"""Asks the person for a key by ``kind``, ``owner``, ``name`` and ``why``; the value is never seen here."""
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class _Gateway:
         entrance = self._entrance
         audit = self._audit
         face = WebFace(
-            dispatcher=Dispatcher(method_table(SUBJECTS), self._services(runner), audit),
+            dispatcher=Dispatcher(method_table(SUBJECTS), self._services(router, runner), audit),
             hub=self._hub,
             login=entrance.login,
             sessions=entrance.sessions,
@@ -218,7 +218,7 @@ class _Gateway:
             keys=self._wiring.keys,
         )
 
-    def _services(self, runner: Runner) -> Services:
+    def _services(self, router: Router, runner: Runner) -> Services:
         layout = self._ctx.layout
         return Services(
             platform=self._wiring.platform,
@@ -231,6 +231,7 @@ class _Gateway:
             settings_at_start=self._ctx.settings,
             household=self._household,
             approvals=self._side.approvals,
+            tasks=router.desk,
         )
 
     async def _serve_agents(self, serving: anyio.abc.TaskGroup, app: GatewayApp, port: int) -> None:

@@ -159,6 +159,11 @@ class Router:
             raise HttpError(404, error.message) from error
         raise HttpError(404, "There is no such task.")
 
+    @property
+    def desk(self) -> TaskDesk | None:
+        """All tasks of all agents, for the workspace's owner; None where none are kept."""
+        return self._backroom.desk
+
     def inside(self) -> InsideTools:
         """The agents' tools for callers within this process."""
         return InsideTools(self._service)

@@ -232,6 +232,12 @@ class Shelf:
         shown = [scrub(each.decode("utf-8", "replace")).encode() for each in (ran.stdout, ran.stderr)]
         return Ran(ran.returncode, shown[0], shown[1], ran.ending, ran.refused)
 
+    def missing_keys(self, name: str) -> Sequence[str]:
+        """The credentials that a skill declared and nobody set yet."""
+        record = self._offered(name)
+        granted = self.granted(record)
+        return [each for each in record.credentials if each not in granted]
+
     def granted(self, record: SkillRecord) -> Mapping[str, str]:
         """The credentials that a skill declared and a person set."""
         scope = ("assistant", self.owner, "skill", record.id)

@@ -124,6 +124,14 @@ class TaskStore:
             )
         )
 
+    def recent(self, most: int) -> list[Task]:
+        """Tasks of all owners at all agents: those that have not ended first, then the newest."""
+        return self._database.read(
+            lambda db: _tasks(
+                db, "SELECT * FROM tasks ORDER BY ended, created DESC, rowid DESC LIMIT ?", (most,)
+            )
+        )
+
     def queued(self, agent: str) -> list[str]:
         """The ids of tasks that have not begun, the oldest first."""
 

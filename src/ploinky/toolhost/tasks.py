@@ -82,6 +82,39 @@ class TaskDesk:
     def unlisten(self, who: object) -> None:
         self._listeners.pop(who, None)
 
+    async def recent(self, most: int) -> list[Task]:
+        """Tasks of all agents and owners: those that have not ended first, then the newest."""
+        stored = await self.on_disk(lambda: self._store.recent(most))
+        return [self._now(task) for task in stored]
+
+    async def require(self, task_id: str) -> Task:
+        """Any owner's task, as it is now.
+
+        Raises:
+            NotFoundError: ``TASK_NOT_FOUND``.
+        """
+        task = await self.on_disk(lambda: self._store.find(task_id))
+        if task is None:
+            raise _not_found()
+        return self._now(task)
+
+    async def cancel(self, task_id: str) -> Task:
+        """End any owner's task, and its program with it; one that has ended stays as it is.
+
+        Raises:
+            NotFoundError: ``TASK_NOT_FOUND``, also if its agent is no longer there.
+        """
+        task = await self.require(task_id)
+        if task.state.is_final:
+            return task
+        if task.agent not in self._agents:
+            raise _not_found()
+        return await self._agents[task.agent].cancel(task_id, task.owner)
+
+    def _now(self, task: Task) -> Task:
+        agent = self._agents.get(task.agent)
+        return task if agent is None else agent.moment(task)
+
     async def sweep(self) -> None:
         """Forget what is too old."""
         await self.on_disk(self._store.prune)
@@ -144,7 +177,7 @@ class AgentTasks:
         run = self._runs.get(task_id)
         task = run.moment if run is not None else await self._stored(task_id)
         if task is None or task.owner != owner or task.agent != self.agent.key:
-            raise NotFoundError("TASK_NOT_FOUND", "There is no such task, or it has expired.")
+            raise _not_found()
         return task
 
     async def listed(self, owner: str, before: float, most: int) -> list[Task]:
@@ -152,7 +185,11 @@ class AgentTasks:
         stored = await self._desk.on_disk(
             lambda: self._desk.store.listed(self.agent.key, owner, before, most)
         )
-        return [self._runs[task.id].moment if task.id in self._runs else task for task in stored]
+        return [self.moment(task) for task in stored]
+
+    def moment(self, task: Task) -> Task:
+        """A stored task as it is now."""
+        return self._runs[task.id].moment if task.id in self._runs else task
 
     async def cancel(self, task_id: str, owner: str) -> Task:
         """End a task, and its program with it; one that has ended stays as it is.
@@ -275,6 +312,10 @@ class AgentTasks:
             if now != kept:
                 kept = now
                 await self._desk.on_disk(lambda now=now: self._desk.store.save(now))  # type: ignore[misc]
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("TASK_NOT_FOUND", "There is no such task, or it has expired.")
 
 
 async def _outcome(host: ToolHost, run: TaskRun, order: Order) -> dict[str, object]:

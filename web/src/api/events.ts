@@ -29,6 +29,12 @@ class EventClient {
   /** When the stream was last heard, in milliseconds; for "as of" where we are offline. */
   heardAt = Date.now();
 
+  constructor() {
+    // a network that goes tells no stream: without this the page would believe itself live for minutes
+    window.addEventListener("offline", () => this.source && this.lose());
+    window.addEventListener("online", () => this.link === "lost" && this.open());
+  }
+
   open(): void {
     if (this.source) return;
     clearTimeout(this.retry);

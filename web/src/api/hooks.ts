@@ -68,7 +68,7 @@ export function useEvents(topic: string, listener: (event: HubEvent) => void): v
 const STALE_BY_TOPIC: Record<string, string[]> = {
   agents: ["agents.status", "agents.list", "tools.list", "agents.graph"],
   operations: ["operations.list", "skills.list", "skills.credentials.list", "agents.status", "agents.list", "repos.list", "agents.graph"],
-  calls: ["calls.statistics", "audit.list"],
+  calls: ["calls.statistics", "audit.list", "tasks.list"],
   threads: ["chat.sessions"],
   approvals: ["approval.list", "approval.capabilities"],
   assistants: ["profile.list", "substrate.list", "cron.list", "memory.listLogs", "heartbeat.getFile"],

@@ -51,7 +51,7 @@ export function Shell({ canLogOut }: { canLogOut: boolean }) {
               <Route path="/assistants/:profile?" component={Assistants} />
               <Route path="/skills" component={Skills} />
               <Route path="/approvals" component={Approvals} />
-              <Route path="/activity" component={ActivityPage} />
+              <Route path="/activity/:part?" component={ActivityPage} />
               <Route path="/terminal/:agent?" component={TerminalPage} />
               <Route path="/settings/:part?" component={SettingsPage} />
               <Route>

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema, text_field
+from ploinky.assistants.toolkit import (
+    BuiltinTool,
+    RequestCredential,
+    Risk,
+    ToolOutcome,
+    ToolSpec,
+    ToolUse,
+    schema,
+    text_field,
+)
 from ploinky.base.jsontypes import JsonObject
 
 DEEPEST = 3
@@ -38,9 +47,6 @@ def make_ask_tool(own: str, others: Callable[[], Sequence[str]], ask: AskOther) 
         outside=True,
     )
     return BuiltinTool(spec, ask_assistant)
-
-
-RequestCredential = Callable[[JsonObject, ToolUse], Awaitable[None]]
 
 
 def make_credential_tool(request: RequestCredential) -> BuiltinTool:

@@ -1,6 +1,7 @@
 """``skill_load``, ``skill_read``, ``skill_run``: skills as an assistant uses them.
 
 A skill's words and what its programs print are words of strangers. A program runs in the skill's sandbox.
+A key that the skill wants and nobody set is asked of the person.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from ploinky.assistants.toolkit import BuiltinTool, Risk, ToolOutcome, ToolSpec, ToolUse, schema, text_field
+from ploinky.assistants.toolkit import (
+    BuiltinTool,
+    RequestCredential,
+    Risk,
+    ToolOutcome,
+    ToolSpec,
+    ToolUse,
+    schema,
+    text_field,
+)
 from ploinky.base.jsontypes import JsonObject
 from ploinky.skills.runs import Ending, Ran
 
@@ -31,7 +41,7 @@ class SkillTools:
     def catalogue(self, assistant: str) -> Sequence[tuple[str, str]]:
         return self._find_shelf(assistant).catalogue()
 
-    def tools(self, assistant: str) -> Sequence[BuiltinTool]:
+    def tools(self, assistant: str, request: RequestCredential) -> Sequence[BuiltinTool]:
         async def skill_load(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
             shelf, name = self._find_shelf(assistant), str(arguments["skill"])
             return ToolOutcome(await anyio.to_thread.run_sync(shelf.load, name))
@@ -45,7 +55,12 @@ class SkillTools:
             assert isinstance(words, list)
             argv = [str(each) for each in words]
             stdin = str(arguments.get("stdin", "")).encode()
-            return _outcome(await self._find_shelf(assistant).run(str(arguments["skill"]), argv, stdin=stdin))
+            shelf, name = self._find_shelf(assistant), str(arguments["skill"])
+            missing = await anyio.to_thread.run_sync(shelf.missing_keys, name)
+            for key in missing:
+                why = f"The skill {name} runs without it until you store it."
+                await request({"kind": "skill", "owner": name, "name": key, "why": why}, use)
+            return _outcome(await shelf.run(name, argv, stdin=stdin), missing)
 
         handlers = (skill_load, skill_read, skill_run)
         return tuple(BuiltinTool(spec, handler) for spec, handler in zip(_SPECS, handlers, strict=True))
@@ -78,7 +93,7 @@ _SPECS = (
 )
 
 
-def _outcome(ran: Ran) -> ToolOutcome:
+def _outcome(ran: Ran, missing: Sequence[str]) -> ToolOutcome:
     lines = [ran.stdout.decode("utf-8", "replace")[:_MOST_SHOWN]]
     if ran.stderr:
         lines.append("stderr:\n" + ran.stderr.decode("utf-8", "replace")[-_MOST_SHOWN:])
@@ -88,4 +103,6 @@ def _outcome(ran: Ran) -> ToolOutcome:
         lines.append(f"It ended with {ran.returncode}.")
     if ran.refused:
         lines.append(f"It asked in vain for: {', '.join(ran.refused)}.")
+    if missing:
+        lines.append(f"It ran without {', '.join(missing)}; the person was asked for it.")
     return ToolOutcome("\n".join(lines), is_error=not ran.succeeded)

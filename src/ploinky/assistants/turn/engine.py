@@ -18,9 +18,11 @@ from ploinky.assistants.turn.state import TurnState
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import DeadlineError, PloinkyError
 from ploinky.base.jsontypes import JsonObject
+from ploinky.providers.errors import ProviderCode
 
 _log = logging.getLogger(__name__)
 _END_TIMEOUT_S = 30.0
+_KEY_FAULTS = (ProviderCode.NO_KEY, ProviderCode.KEY_REFUSED)
 
 
 async def run_turn(state: TurnState) -> Run:
@@ -105,14 +107,23 @@ async def _end(state: TurnState, status: RunStatus, error: RunError | None) -> N
         "usage": usage,
         "notes": list(state.run.notes),
     }
-    told = (
-        [(EventKind.DONE, done)]
-        if error is None
-        else [(EventKind.ERROR, error.wire()), (EventKind.DONE, done)]
-    )
+    told = [*_told_of(state, error), (EventKind.DONE, done)]
     ending = state.parts.runs.ending(state.run)
     await state.parts.journal.append_end(state.session.id, told, run_id=state.run.id, ending=ending)
     state.parts.journal.forget_run(state.run.id)
+
+
+def _told_of(state: TurnState, error: RunError | None) -> list[tuple[EventKind, JsonObject]]:
+    """The error, and the question for the model's key if it failed for want of one that is kept here."""
+    if error is None:
+        return []
+    told = [(EventKind.ERROR, error.wire())]
+    reference = state.model.entry.key_reference if error.code in _KEY_FAULTS else None
+    if reference is not None and reference.place == "profile":
+        wanted: JsonObject = {"kind": "provider", "owner": reference.owner, "name": reference.name}
+        refused = error.code == ProviderCode.KEY_REFUSED
+        told.append((EventKind.CREDENTIAL_NEEDED, {**wanted, "why": error.message, "refused": refused}))
+    return told
 
 
 def _as_error(error: BaseException, state: TurnState) -> RunError:

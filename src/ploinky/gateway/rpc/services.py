@@ -14,6 +14,7 @@ from ploinky.operations.platform import Platform
 from ploinky.router.approvals import CallApprovals
 from ploinky.router.callers import Caller
 from ploinky.router.gateway_client import GatewayClient
+from ploinky.toolhost.tasks import TaskDesk
 from ploinky.workspace.settings import Settings
 
 
@@ -24,7 +25,7 @@ class Services:
     ``status`` is what the gateway knows of the agents, ``tools`` a client of this very gateway that acts as
     a caller, ``approvals`` the calls of tools that wait for a person.
     ``restart`` ends this process so that its supervisor starts the next one; ``settings_at_start`` are those
-    that it listens and routes by. ``household``: the assistants.
+    that it listens and routes by. ``household``: the assistants. ``tasks``: those of all agents.
     """
 
     platform: Callable[[], Platform]
@@ -37,3 +38,4 @@ class Services:
     settings_at_start: Settings
     household: Household
     approvals: CallApprovals
+    tasks: TaskDesk | None

@@ -20,6 +20,8 @@ from ploinky.gateway.methods.providers import PROVIDER_METHODS
 from ploinky.gateway.methods.repos import REPO_METHODS
 from ploinky.gateway.methods.runs import RUN_METHODS
 from ploinky.gateway.methods.skills import SKILL_METHODS
+from ploinky.gateway.methods.spending import SPENDING_METHODS
+from ploinky.gateway.methods.tasks import TASK_METHODS
 from ploinky.gateway.methods.tools import TOOL_METHODS
 from ploinky.gateway.rpc.discover import DISCOVER_METHODS
 from ploinky.gateway.rpc.method import Method
@@ -27,6 +29,7 @@ from ploinky.gateway.rpc.method import Method
 SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Agents", AGENT_METHODS),
     ("Tools", TOOL_METHODS),
+    ("Tasks of agents", TASK_METHODS),
     ("Calls that wait for a person", APPROVING_METHODS),
     ("Profiles and values", ENVIRONMENT_METHODS),
     ("Repositories", REPO_METHODS),
@@ -36,6 +39,7 @@ SUBJECTS: tuple[tuple[str, tuple[Method[Any], ...]], ...] = (
     ("Models and providers", PROVIDER_METHODS),
     ("Skills", SKILL_METHODS),
     ("Substrate and memory", KNOWLEDGE_METHODS),
+    ("Tokens and cost", SPENDING_METHODS),
     ("Approvals and incidents", APPROVAL_METHODS),
     ("Heartbeat and cron", AUTONOMY_METHODS),
     ("Gateway", GATEWAY_METHODS),

@@ -1,31 +1,10 @@
-import type { ReactNode } from "react";
 import { Bar, BarChart, CartesianGrid, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 import type { Statistics } from "../../api/types";
 import { clock, milliseconds } from "../../api/text";
 import { Empty } from "../../ui/parts";
+import { AXIS, Panel, TIP } from "./Panel";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit" });
-const AXIS = { tick: { fill: "var(--text-faint)", fontSize: 11 }, axisLine: false, tickLine: false } as const;
-const TIP = {
-  contentStyle: { background: "var(--raised)", border: "1px solid var(--line)", borderRadius: 8, fontSize: 12 },
-  cursor: { fill: "var(--sunken)", stroke: "var(--line)" },
-  isAnimationActive: false,
-} as const;
-
-function Panel({ title, about, children }: { title: string; about: string; children: ReactNode }) {
-  return (
-    <figure className="card chart" aria-label={about}>
-      <figcaption>
-        <h2>{title}</h2>
-      </figcaption>
-      <div className="chart-box" aria-hidden>
-        {children}
-      </div>
-      <p className="hidden-text">{about}</p>
-    </figure>
-  );
-}
-
 export default function Charts({ statistics, hours }: { statistics: Statistics; hours: number }) {
   const total = statistics.agents.reduce((sum, agent) => sum + agent.calls, 0);
   const errors = statistics.agents.reduce((sum, agent) => sum + agent.errors, 0);

@@ -12,20 +12,28 @@ interface Diagnosis {
   firstPieceMs: number | null;
 }
 
-/** One tiny call to the assistant's model, and what is wrong if it fails. */
-export function ModelTest({ profileId }: { profileId: string }) {
+interface Props {
+  profileId?: string;
+  modelId?: string;
+  small?: boolean;
+}
+
+/** One tiny call to a model (an assistant's own, if none is named), and what is wrong if it fails. */
+export function ModelTest({ small, ...which }: Props) {
   const [open, setOpen] = useState(false);
-  const test = useChange<{ profileId: string }, Diagnosis>("provider.test");
+  const test = useChange<object, Diagnosis>("provider.test");
   const found = test.data;
   return (
     <>
       <Button
+        size={small ? "small" : "normal"}
+        label={small ? `Test ${which.modelId}` : undefined}
         onClick={() => {
           setOpen(true);
-          test.mutate({ profileId });
+          test.mutate(which);
         }}
       >
-        Test the model
+        {small ? "Test" : "Test the model"}
       </Button>
       <Dialog open={open} onClose={() => setOpen(false)} title="Test of the model">
         {test.isPending && <Skeleton lines={4} />}

@@ -37,6 +37,10 @@ export function Conversation({ profile, sessionId, onList }: Props) {
   const chat = useThread(profile.profileId, sessionId);
   const messages = chat.thread.data?.messages;
   const { box, onScroll } = useStickToEnd(`${messages?.length} ${chat.outgoing.length} ${JSON.stringify(chat.live)?.length}`);
+  const sayAgain = () => {
+    const last = messages?.findLast((message) => message.role === "user");
+    if (last) chat.send(last.content);
+  };
   const silent = messages?.length === 0 && chat.outgoing.length === 0 && !chat.live;
   return (
     <section className="chat-main" aria-label="Conversation">
@@ -61,7 +65,7 @@ export function Conversation({ profile, sessionId, onList }: Props) {
           {chat.thread.isPending && !chat.thread.error && <Skeleton lines={6} />}
           {silent && <Greeting name={profile.name} />}
           {messages && <Messages messages={messages} live={chat.live} outgoing={chat.outgoing} onAgain={chat.sendAgain} onDrop={chat.drop} />}
-          <Requests profileId={profile.profileId} sessionId={sessionId} />
+          <Requests profileId={profile.profileId} sessionId={sessionId} onAgain={sayAgain} />
         </div>
       </div>
       <div className="composer-wrap">

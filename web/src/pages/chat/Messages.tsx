@@ -24,6 +24,8 @@ function Assistant({ message, results, pending }: { message: Message; results: M
   );
 }
 
+const ENDED = { cancelled: "stopped", interrupted: "cut off" };
+
 function KeptMessage({ message, results, pending }: { message: Message; results: Map<string, Message>; pending: boolean }) {
   if (message.role === "tool") return null;
   if (message.role === "user") {
@@ -41,6 +43,7 @@ function KeptMessage({ message, results, pending }: { message: Message; results:
       <Assistant message={message} results={results} pending={pending} />
       <time className="faint" dateTime={message.at} title={stamp(message.at)}>
         {clock(message.at)}
+        {message.status && ` · ${ENDED[message.status] ?? message.status}`}
         {message.source && message.source !== "chat" && message.source !== "user" ? ` · ${message.source}` : ""}
       </time>
     </li>

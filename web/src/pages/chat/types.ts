@@ -17,6 +17,8 @@ export interface Message {
   name?: string;
   isError?: boolean;
   tainted?: boolean;
+  /** Of an answer that did not come to its end. */
+  status?: "interrupted" | "cancelled";
   source?: string;
 }
 

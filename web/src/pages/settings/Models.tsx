@@ -5,8 +5,10 @@ import { RpcError } from "../../api/rpc";
 import type { ConfigAnswer, JsonMap } from "../../api/types";
 import { Badge, Button, Empty, ErrorNote, Field } from "../../ui/parts";
 import { useToast } from "../../ui/toast";
+import { ModelTest } from "../assistants/ModelTest";
+import { ModelOffer } from "./ModelOffer";
 import { ProviderKeys } from "./ProviderKeys";
-import { PROVIDERS } from "./providers";
+import { modelKeyOf, PROVIDERS } from "./providers";
 import type { PartProps } from "./Settings";
 
 function NewModel({ onAdd, busy }: { onAdd: (id: string, model: JsonMap) => void; busy: boolean }) {
@@ -105,9 +107,15 @@ export function Models({ config }: PartProps) {
                     <b className="mono">{id}</b> {id === usual && <Badge tone="accent">default</Badge>}
                   </td>
                   <td>{textOf(model.provider)}</td>
-                  <td className="mono">{textOf(model.ollamaModelName) || textOf(model.openaiModelId) || textOf(model.anthropicModelId) || textOf(model.model) || "–"}</td>
+                  <td className="mono">{textOf(model[modelKeyOf(model.provider)]) || "–"}</td>
                   <td className="mono soft">{textOf(model.apiKeyRef) || "–"}</td>
                   <td className="number nowrap">
+                    {model.provider !== "offline" && (
+                      <>
+                        <ModelTest modelId={id} small />
+                        <ModelOffer id={id} model={model} />
+                      </>
+                    )}
                     {id !== usual && (
                       <Button size="small" label={`Make ${id} the default`} onClick={() => keep({ defaultModel: id }, `${id} is the default.`)}>
                         Make default

@@ -30,3 +30,8 @@ export const PROVIDERS: { id: string; name: string; fields: ProviderField[] }[] 
     fields: [{ key: "model", name: "Model", required: true }, { ...KEY, required: true }],
   },
 ];
+
+const MODEL_KEYS: Record<string, string> = { ollama: "ollamaModelName", "openai-compatible": "openaiModelId" };
+
+/** Under which key an entry of this provider names its model. */
+export const modelKeyOf = (provider: unknown): string => MODEL_KEYS[String(provider)] ?? "model";
