@@ -40,19 +40,26 @@ class LlamaServer:
 
 @contextmanager
 def running_llama(
-    script: Script, *, context: int = 4096, parallel: int = 2, key: str | None = None
+    script: Script,
+    *,
+    context: int = 4096,
+    parallel: int = 2,
+    key: str | None = None,
+    embeddings: bool = False,
 ) -> Iterator[LlamaServer]:
     """llama.cpp's server, ready, with a model that follows ``script``; ended at the end of the block.
 
     It starts in about a second. ``context`` is in tokens (nearly every character of a prompt is one), and
     ``parallel`` conversations are served at once. Ask with ``tool_choice`` auto: the model calls its tools by
     itself wherever tools are on offer; a grammar that forces a call does not fit its prompt, and kills it.
+    With ``embeddings`` it makes vectors, and nothing else: texts of the same characters lie near each other.
     """
     folder = Path(tempfile.mkdtemp(prefix="ploinky-model-"))
     try:
         model = folder / "scripted.gguf"
         write_model(model, script, context=context)
         argv = [sys.executable, "-m", "tests.models.llama_program", str(model), str(context), str(parallel)]
+        argv.append("embeddings" if embeddings else "turns")
         process = subprocess.Popen(
             [*argv, *([key] if key else [])],
             stdin=subprocess.PIPE,

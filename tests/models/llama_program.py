@@ -1,6 +1,6 @@
 """The program that is llama.cpp's server: prints its address, serves until its standard input ends.
 
-``python -m tests.models.llama_program MODEL CONTEXT PARALLEL [KEY]``
+``python -m tests.models.llama_program MODEL CONTEXT PARALLEL turns|embeddings [KEY]``
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import xllamacpp  # type: ignore[import-untyped]
 
 
 def main() -> None:
-    model, context, parallel, *keys = sys.argv[1:]
+    model, context, parallel, purpose, *keys = sys.argv[1:]
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.model_alias = {"scripted"}
@@ -27,6 +27,9 @@ def main() -> None:
     params.cpuparams_batch.n_threads = 1
     params.sampling.temp = 0
     params.api_keys = keys
+    if purpose == "embeddings":
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()

@@ -28,6 +28,7 @@ from ploinky.assistants.incoming import new_messages
 from ploinky.assistants.journal import EventJournal, EventKind
 from ploinky.assistants.lanes import Lanes, Ticket
 from ploinky.assistants.memory.book import MemoryBook
+from ploinky.assistants.memory.vectors import Embedder
 from ploinky.assistants.messages import NewMessage, Role, ThreadMessage
 from ploinky.assistants.models import AssistantModel
 from ploinky.assistants.reach import Reach
@@ -50,6 +51,7 @@ from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
+from ploinky.providers.embedding import Vector
 from ploinky.providers.models import Models
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class Assistant:
         self.incidents = Incidents(self.database, self.journal, self.approvals, self.runs)
         self.spending = Spending(self.database)
         self.substrate = Substrate(self.root)
-        self.memory = MemoryBook(self.root, self.database, lambda: self.settings.memory)
+        self.memory = MemoryBook(self.root, self.database, lambda: self.settings.memory, self._embedder)
         self.reach = Reach(
             services.layout.root,
             lambda: self.config.root,
@@ -317,6 +319,22 @@ class Assistant:
             skills=lambda: self._services.skills.catalogue(self.id) if self.settings.skills.enabled else (),
             scrubber=self._services.scrubber,
         )
+
+    def _embedder(self) -> Embedder | None:
+        """The model that makes vectors of this assistant's memory, within its budgets."""
+        model_id = self.settings.memory.embeddings
+        if model_id is None:
+            return None
+        provider = self.model.embedder(model_id)
+
+        async def embed(texts: Sequence[str]) -> Sequence[Vector]:
+            self.spending.require_turn(self.settings.budgets)
+            await self._services.scrubber.refresh()
+            done = await provider.embed([self._scrub(text) for text in texts])
+            await self.spending.add_turn("embeddings", done.tokens, 0.0)
+            return done.vectors
+
+        return Embedder(self.model.name_of(model_id), embed)
 
     def _scrub(self, text: str) -> str:
         return self._services.scrubber.scrub(text)

@@ -9,6 +9,7 @@ import anyio
 from ploinky.assistants.settings import ContextSettings
 from ploinky.base.errors import PloinkyError
 from ploinky.providers.config import OFFLINE, ModelConfig
+from ploinky.providers.embedding import Embeds
 from ploinky.providers.models import Models
 from ploinky.providers.protocol import ModelInfo, Provider
 
@@ -34,6 +35,21 @@ class AssistantModel:
         """Raises PloinkyError, as ``Models.provider``."""
         return self._models.provider(self.model_id)
 
+    def embedder(self, model_id: str) -> Embeds:
+        """The provider of another entry, which makes vectors.
+
+        Raises:
+            PloinkyError: as ``Models.provider``, or ``NO_EMBEDDINGS``.
+        """
+        found = self._models.provider(model_id)
+        if not isinstance(found, Embeds):
+            raise PloinkyError(
+                "NO_EMBEDDINGS",
+                f"The provider of the model {model_id!r} makes no vectors.",
+                hint="Give memory.embeddings a model of Ollama or of an OpenAI-compatible server.",
+            )
+        return found
+
     async def context_tokens(self, settings: ContextSettings) -> tuple[int, str]:
         """How many tokens a request may have, and who says so."""
         if settings.max_context_tokens is not None:
@@ -53,10 +69,15 @@ class AssistantModel:
             return self.entry.supports_tools
         return (await self.info()).tools is not False
 
+    def name_of(self, model_id: str) -> str:
+        """What its provider calls the model of an entry."""
+        entry = self._models.require_entry(model_id)
+        return entry.ollama_model_name or entry.openai_model_id or entry.model or ""
+
     async def info(self) -> ModelInfo:
         """What the provider knows of the model; an empty answer, not kept, if it cannot be asked now."""
         if self._info is None:
-            name = self.entry.ollama_model_name or self.entry.openai_model_id or self.entry.model or ""
+            name = self.name_of(self.model_id)
             try:
                 with anyio.fail_after(_INFO_TIMEOUT_S):
                     self._info = await self.provider().model_info(name)

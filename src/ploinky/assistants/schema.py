@@ -82,6 +82,12 @@ _SEARCH = (
         id TEXT PRIMARY KEY, path TEXT NOT NULL, before_digest TEXT NOT NULL, text TEXT NOT NULL, why TEXT
         NOT NULL, status TEXT NOT NULL, created_at TEXT NOT NULL, resolved_at TEXT)""",
 )
+_MEANING = (
+    """CREATE TABLE vectors (
+        digest TEXT NOT NULL, model TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (digest, model))
+        WITHOUT ROWID""",
+    "CREATE TABLE consolidated (digest TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID",
+)
 
 MIGRATIONS = (
     Migration("0001_threads", _THREADS),
@@ -89,4 +95,5 @@ MIGRATIONS = (
     Migration("0003_approvals", _APPROVALS),
     Migration("0004_autonomy", _AUTONOMY),
     Migration("0005_search", _SEARCH),
+    Migration("0006_meaning", _MEANING),
 )

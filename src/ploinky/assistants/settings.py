@@ -95,8 +95,13 @@ class CronSettings(Section):
 
 
 class MemorySettings(Section):
-    """``consolidation``: who accepts proposed edits of MEMORY.md."""
+    """``consolidation``: who accepts proposed edits of MEMORY.md.
 
+    ``embeddings``: the id of a model that makes vectors of memory, for finding what is meant and not only
+    what is written; None: words only.
+    """
+
+    embeddings: str | None = None
     consolidation: Literal["off", "ask", "auto"] = "ask"
     recency_half_life: Duration = 30 * 86400.0
     results: Positive = 8

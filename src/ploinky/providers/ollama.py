@@ -9,6 +9,7 @@ from dataclasses import replace
 from ploinky.base.errors import UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.providers.config import ModelConfig
+from ploinky.providers.embedding import Embedded, embed_ollama
 from ploinky.providers.errors import ProviderCode, ProviderError
 from ploinky.providers.faults import fault_in_stream
 from ploinky.providers.framing import JsonLines
@@ -105,6 +106,9 @@ class OllamaProvider:
         if not done:
             raise ProviderError(ProviderCode.STREAM_CUT, f"Ollama broke off while it fetched {name!r}.")
         self._known.pop(name, None)
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        return await embed_ollama(self._channel, self._model, texts)
 
     async def aclose(self) -> None:
         await self._channel.aclose()

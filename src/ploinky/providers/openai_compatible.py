@@ -13,6 +13,7 @@ from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.base.names import closest
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.credentials import DEFAULT_KEY, KeyReference
+from ploinky.providers.embedding import Embedded, embed_openai
 from ploinky.providers.errors import ProviderCode, ProviderError
 from ploinky.providers.http import HttpChannel, Server, bearer
 from ploinky.providers.openai_wire import OpenAiWire
@@ -92,6 +93,9 @@ class OpenAiCompatibleProvider:
             hint=f"Did you mean {meant!r}?" if meant else None,
             model=name,
         )
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        return await embed_openai(self._channel, self._model, texts)
 
     async def aclose(self) -> None:
         await self._channel.aclose()

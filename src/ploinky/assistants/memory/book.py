@@ -14,11 +14,14 @@ import anyio.to_thread
 from ploinky.assistants.ids import new_id
 from ploinky.assistants.memory.index import Hit, SearchIndex, Source
 from ploinky.assistants.memory.logs import LONG_TERM, MemoryFiles
+from ploinky.assistants.memory.vectors import Embedder, VectorIndex
 from ploinky.assistants.settings import MemorySettings
 from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import NotFoundError, UsageError
 from ploinky.base.jsontypes import JsonObject
+
+_CANDIDATES = 60
 
 
 @dataclass(frozen=True)
@@ -45,31 +48,44 @@ class Proposal:
 
 
 class MemoryBook:
-    """The memory of one assistant."""
+    """The memory of one assistant. ``embedder`` gives the model that embeds, None if none is wanted."""
 
-    def __init__(self, root: Path, database: Database, settings: Callable[[], MemorySettings]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        database: Database,
+        settings: Callable[[], MemorySettings],
+        embedder: Callable[[], Embedder | None] = lambda: None,
+    ) -> None:
         self._root = root
         self._database = database
         self._settings = settings
         self._index = SearchIndex(database, "memory")
+        self._vectors = VectorIndex(database, self._index, embedder)
         self.files = MemoryFiles(root)
 
     async def search(self, query: str, limit: int | None = None) -> list[Hit]:
         """The entries that fit best; the index is brought up to date first."""
         settings = self._settings()
+        limit, half_life_s = limit or settings.results, settings.recency_half_life
         await self.refresh()
-        return await anyio.to_thread.run_sync(
-            lambda: self._index.search(
-                query, limit=limit or settings.results, half_life_s=settings.recency_half_life
-            )
+        hits = await anyio.to_thread.run_sync(
+            lambda: self._index.search(query, limit=max(limit, _CANDIDATES), half_life_s=half_life_s)
         )
+        return await self._vectors.rank(query, hits, limit=limit, half_life_s=half_life_s)
+
+    @property
+    def remark(self) -> str | None:
+        """What kept the last search from being as good as it should be."""
+        return self._vectors.remark
 
     async def refresh(self, *, rebuild: bool = False) -> int:
         """Bring the index up to the files; how many were read."""
         return await anyio.to_thread.run_sync(lambda: self._index.refresh(self._sources(), rebuild=rebuild))
 
     def facts(self) -> JsonObject:
-        return self._index.facts()
+        """What is indexed."""
+        return {**self._index.facts(), "embeddings": self._vectors.facts()}
 
     async def propose(self, path: str, text: str, why: str) -> Proposal:
         """Keep an edit until it is accepted or rejected; accepted at once if the settings say so.

@@ -7,6 +7,7 @@ count more. ``area`` keeps memory and the workspace roots apart.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import sqlite3
 import time
@@ -46,6 +47,20 @@ class Hit:
         return {"path": self.path, "line": self.line, "text": self.text, "score": round(self.score, 4)}
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a file; ``at`` as in ``Source``."""
+
+    path: str
+    line: int
+    text: str
+    at: float
+
+    def freshness(self, half_life_s: float) -> float:
+        """What its age leaves of its score: 1 of a new one, at least a half."""
+        return _freshness(self.at, half_life_s)
+
+
 class SearchIndex:
     """The index of one area in ``database``."""
 
@@ -81,7 +96,6 @@ class SearchIndex:
         if not words:
             return []
         match = " OR ".join(f'"{word}"' for word in words)
-        now = time.time()
 
         def work(db: sqlite3.Connection) -> list[Hit]:
             rows = db.execute(
@@ -91,12 +105,17 @@ class SearchIndex:
                 (match, self._area, _CANDIDATES),
             )
             return [
-                Hit(path, line, text, -rank * (0.5 + 0.5 * 0.5 ** (max(0.0, now - at) / half_life_s)))
+                Hit(path, line, text, -rank * _freshness(at, half_life_s))
                 for path, line, text, at, rank in rows
             ]
 
         hits = self._database.read(work)
         return sorted(hits, key=lambda hit: hit.score, reverse=True)[:limit]
+
+    def pieces(self) -> list[Piece]:
+        """All pieces. Blocks."""
+        query = "SELECT path, first_line, text, at FROM chunks WHERE area = ? ORDER BY id"
+        return self._database.read(lambda db: [Piece(*row) for row in db.execute(query, (self._area,))])
 
     def facts(self) -> JsonObject:
         """How many files and pieces are indexed."""
@@ -138,3 +157,8 @@ class SearchIndex:
 
     def _name(self, key: str) -> str:
         return key[len(self._area) + 1 :]
+
+
+def _freshness(at: float, half_life_s: float) -> float:
+    age: float = max(0.0, time.time() - at) / half_life_s
+    return 0.5 + 0.5 * math.pow(0.5, age)

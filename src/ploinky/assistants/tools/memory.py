@@ -15,9 +15,10 @@ def make_memory_tools(book: MemoryBook) -> tuple[BuiltinTool, ...]:
     async def search(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
         limit = arguments.get("limit")
         hits = await book.search(str(arguments["query"]), limit if isinstance(limit, int) else None)
-        if not hits:
-            return ToolOutcome("Nothing in memory fits.")
-        return ToolOutcome("\n\n".join(f"{hit.path}:{hit.line}\n{hit.text}" for hit in hits))
+        found = [f"{hit.path}:{hit.line}\n{hit.text}" for hit in hits] or ["Nothing in memory fits."]
+        if book.remark is not None:
+            found.append(f"({book.remark})")
+        return ToolOutcome("\n\n".join(found))
 
     async def remember(arguments: JsonObject, use: ToolUse) -> ToolOutcome:
         name = book.files.append(str(arguments["text"]), origin=_origin(use))

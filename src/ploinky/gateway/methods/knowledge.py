@@ -86,6 +86,11 @@ async def search_memory(call: Call, params: SearchParams) -> list[JsonObject]:
     return [hit.wire() for hit in hits]
 
 
+async def memory_status(call: Call, params: OfAssistant) -> JsonObject:
+    """What is indexed, by which model vectors are made, and what kept the last search from being better."""
+    return assistant_of(call, params).memory.facts()
+
+
 async def reindex_memory(call: Call, params: OfAssistant) -> JsonObject:
     """Make the index over the memory files anew."""
     memory = assistant_of(call, params).memory
@@ -112,6 +117,7 @@ KNOWLEDGE_METHODS: tuple[Method[Any], ...] = (
     reading("memory.getFile", FileParams, dict[str, Any], Scope.ASSISTANTS_USE, get_memory),
     Method("memory.writeFile", WriteParams, dict[str, Any], Scope.ASSISTANTS_MANAGE, write_memory),
     reading("memory.search", SearchParams, list[dict[str, Any]], Scope.ASSISTANTS_USE, search_memory),
+    reading("memory.status", OfAssistant, dict[str, Any], Scope.ASSISTANTS_USE, memory_status),
     Method("memory.reindex", OfAssistant, dict[str, Any], Scope.ASSISTANTS_MANAGE, reindex_memory),
     reading("memory.proposals", OfAssistant, list[dict[str, Any]], Scope.ASSISTANTS_USE, list_proposals),
     Method("memory.settle", SettleParams, dict[str, Any], Scope.ASSISTANTS_USE, settle_proposal),
