@@ -21,6 +21,7 @@ _BACK = {ord(mark): char for char, mark in _QUOTED.items()}
 
 Run = Callable[[tuple[Statement, ...], Stream | None, Machine], Stream]
 Report = Callable[[str, str], None]
+Assigns = Callable[[str, list[Value]], None]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class _Piece:
 
 
 class Expander:
-    """Expands words for one statement; ``run`` evaluates what stands in substitutions."""
+    """Expands words for one statement; ``run`` evaluates substitutions, ``assign`` sets what ``${x:=y}`` does."""
 
-    def __init__(self, machine: Machine, run: Run, report: Report) -> None:
+    def __init__(self, machine: Machine, run: Run, report: Report, assign: Assigns) -> None:
         self._machine = machine
         self._run = run
         self._report = report
+        self._assign = assign
 
     def fields(self, word: Word) -> list[tuple[Value, ...]]:
         """The arguments that a word becomes, one tuple per alternative (at least one)."""
@@ -109,7 +111,7 @@ class Expander:
         unset = all(Taint.UNSET in each.taints for each in found)
         if part.operator in (":-", "-", ":=", "="):
             if part.operator.endswith("=") and unset:
-                self._machine.assign(part.name, word)
+                self._assign(part.name, word)
             return word if unset else [each if each.text else word[0] for each in found]
         if part.operator in (":+", "+"):
             return [*word, Value("")] if unset else word

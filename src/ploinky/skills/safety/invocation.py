@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ploinky.skills.safety.machine import FileFacts, Machine
-from ploinky.skills.safety.places import SKILL, Place, Zone, is_installed_skill, within
+from ploinky.skills.safety.places import HOME, SKILL, Place, Zone, is_installed_skill, within
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
 if TYPE_CHECKING:
@@ -161,8 +161,18 @@ class Invocation:
         elif name.startswith(".env") and name not in (".env.example", ".env.sample", ".env.template"):
             self.report("secret-file")
 
+    def show(self, arguments: Sequence[Value]) -> None:
+        """Arguments of a program that reads what it likes: none of them may name a key of the owner."""
+        for each in arguments:
+            path = re.sub(r"^(?:--?[\w-]+=|[\w.-]*[=:]?@)", "", each.text)
+            if re.match(r"[/~.]|\w[\w.-]*/", path):
+                path = re.sub(r"^~(?=/)", HOME, path)
+                if self.place(each.with_text(path)).zone is Zone.SECRET:
+                    self.report("read-secret", f"{self.program} is shown a key")
+
     def run_file(self, value: Value, arguments: Sequence[Value] = ()) -> Result:
         """A file is executed: never what came from the network unchecked, asked where it is not the skill's."""
+        self.show(arguments)
         fed = self.stdin.taints if self.stdin is not None else NONE
         if value.taints & {Taint.PIPE, Taint.REMOTE, Taint.DECODED} or _DESCRIPTOR.match(value.text):
             self.report("remote-exec" if Taint.REMOTE in value.taints | fed else "piped-code")

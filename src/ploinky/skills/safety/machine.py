@@ -155,8 +155,9 @@ class Machine:
         """What is known of a fetched file of whose name only the beginning is (``npm pack name``)."""
         for begun, facts in self.files.items():
             before, hole, after = begun.partition(HOLE)
-            named = hole and not after and not before.endswith("/") and path.startswith(before)
-            if named and "/" not in path[len(before) :] and path not in self.verified:
+            rest = path[len(before) :]
+            named = hole and before and path.startswith(before) and rest.endswith(after) and HOLE not in after
+            if named and "/" not in rest and path not in self.verified:
                 return facts
         return None
 

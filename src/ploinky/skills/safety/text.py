@@ -30,6 +30,11 @@ _PROMPT = re.compile(r"^[ \t]*[$%\u276f][ \t]+(?=\S)")
 _QUOTED_LINE = re.compile(
     r"^[ \t]*>[ \t]+(?=\S+[ \t]+\S)", re.MULTILINE
 )  # '> ' is a prompt, or a quotation in Markdown
+_CONSOLE = re.compile(
+    r"^[ \t]*(?:(?:mysql|mariadb|sqlite|postgres|psql|irb|pry|ghci|scala|julia|lua|php|gdb|ftp|sftp|jshell|iex|redis|mongo\w*)[=#-]*>"
+    r"|>>>|In \[\d+\]:|PS [A-Z]:\\)[ \t]",
+    re.MULTILINE,
+)
 _ESCAPED = re.compile(r"\\([|&;<>])|&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);")
 
 
@@ -69,6 +74,8 @@ def judge_texts(texts: Sequence[tuple[str, int]], *, setting: Setting | None = N
             found += _walk(form, next(trees), setting, line)
         found += odd_characters(text, line)
         entry = _structured(text)
+        if _CONSOLE.search(text):
+            found.append(finding("not-shell", line, text, "a console of another program"))
         if entry is not None:
             found = judge_entry(entry, line)
         elif any(finding.rule == "not-shell" for finding in found):

@@ -143,7 +143,7 @@ class Walker:
         return inner
 
     def _expander(self) -> Expander:
-        return Expander(self.machine, self._run, self.report)
+        return Expander(self.machine, self._run, self.report, self._set)
 
     def _sequence(self, statements: Sequence[Statement], stdin: Stream | None) -> Result:
         streams: list[Stream] = []
@@ -391,6 +391,7 @@ class Walker:
         words = [value for word in command.words for value in expander.values(word)]
         for value in words:
             self._check_index(value)
+            self._assign_word(value)
         self._assign_all(command.assigns, exported=True)
         flags = "".join(value.text for value in words if value.text.startswith("-"))
         if ("n" in flags and command.variant != "export") or command.variant == "nameref":
@@ -398,6 +399,16 @@ class Walker:
                 self.machine.assign(assign.name, [Value(HOLE, frozenset({Taint.COMPUTED}))])
         lists = not command.assigns and len(flags) == sum(len(value.text) for value in words)
         return Result(Stream(frozenset({Taint.SECRET}))) if lists else QUIET
+
+    def _assign_word(self, value: Value) -> None:
+        """``export "NAME=value"``: a word that is an assignment all the same."""
+        name, equals, text = value.text.partition("=")
+        if re.search(r"\$\(|`", text) and "(" in text[:1]:
+            self.report("dynamic-eval", "an array out of quotes")
+        if equals and re.fullmatch(r"[A-Za-z_]\w*\+?", name):
+            self._set(name.rstrip("+"), [value.with_text(text)])
+        elif equals and not value.known:
+            self.report("unknown-option", "sets a variable whose name is computed")
 
     def _set(self, name: str, values: Sequence[Value]) -> None:
         for value in values:

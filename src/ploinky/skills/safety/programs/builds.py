@@ -53,8 +53,20 @@ def build(call: Invocation) -> Result:
         call.report("missing-file", "the skill has no makefile")
     elif any(f"{SKILL}/{name}" in call.machine.files for name in ("Makefile", "makefile", "GNUmakefile")):
         call.report("own-code", "a makefile that it has just written")
+        _walk_recipes(call)
     _build_words(call)
     return EMPTY
+
+
+def _walk_recipes(call: Invocation) -> None:
+    """The commands of a makefile that the text itself wrote."""
+    for name in ("Makefile", "makefile", "GNUmakefile"):
+        facts = call.machine.files.get(f"{SKILL}/{name}")
+        lines = (facts.text if facts is not None and facts.text is not None else "").split("\n")
+        for each in lines[:50]:
+            if each.startswith("\t") or re.match(r"[^\t#=]+:[^=]*;", each):
+                recipe = each[1:] if each.startswith("\t") else each.partition(";")[2]
+                call.walker.evaluate(recipe.strip().lstrip("@-+").replace("$$", "$"), None)
 
 
 def _build_folder(call: Invocation) -> FileFacts | None:

@@ -6,6 +6,7 @@ import re
 
 from ploinky.skills.safety.invocation import EMPTY, QUIET, Invocation, Result
 from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.programs.system import system_programs
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value, joined
 
 _DIGEST = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{32}|[0-9a-f]{64})?\Z", re.IGNORECASE)
@@ -88,7 +89,8 @@ def source(call: Invocation) -> Result:
         call.report("outside-read", "executes a start-up file")
         return EMPTY
     place = call.place(target)
-    if place.path.rpartition("/")[2].startswith(".env"):
+    facts = call.machine.facts(place.path)
+    if place.path.rpartition("/")[2].startswith(".env") and not (facts and facts.taints):
         call.report("secret-file", "reads credentials from a file")
         return EMPTY
     return call.run_file(target, call.args[1:])
@@ -144,25 +146,8 @@ def alias(call: Invocation) -> Result:
         if equals and each.known:
             call.machine.aliases[name] = meaning
             call.walker.evaluate(meaning, None)
-        call.report("hijack" if equals and "/" not in each.text.partition("=")[0] and _shadows(each.text) else "complex",
-                    "an alias")  # fmt: skip
+        call.report("hijack" if equals and name.strip() in system_programs() else "complex", "an alias")
     return EMPTY
-
-
-def _shadows(text: str) -> bool:
-    return text.partition("=")[0].strip() in (
-        "ls",
-        "cd",
-        "cat",
-        "sudo",
-        "git",
-        "ssh",
-        "npm",
-        "pip",
-        "python",
-        "curl",
-        "rm",
-    )
 
 
 def exec_builtin(call: Invocation) -> Result:

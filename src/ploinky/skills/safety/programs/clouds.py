@@ -45,6 +45,7 @@ CLOUDS = frozenset(
     "tailscale mcporter consul nomad eksctl psql mysql mongosh redis-cli sqlcmd amass nmap mongo ansible telegram-send signal-cli wrangler2 "
     "gog himalaya wacli imsg memo things llm mlx sonos eightctl blogwatcher oracle summarize bird".split()
 )
+_DATABASES = frozenset({"psql", "mysql", "mongosh", "mongo", "sqlcmd", "redis-cli"})
 _ELSEWHERE = frozenset({"kubectl", "helm", "oc"})  # what they bring up runs in somebody's cluster, which asks
 
 
@@ -64,6 +65,8 @@ def cloud(call: Invocation) -> Result:
         call.report("privilege", "ansible that becomes the owner of the machine")
     reads_the_network(call)
     judge_inside(call)
+    if call.program in _DATABASES and call.stdin is not None and Taint.REMOTE in call.stdin.taints:
+        call.report("remote-exec", "a database executes what comes from the network")
     _brought_in(call, whole)
     _handed_over(call, whole)
     return Result(Stream(frozenset({Taint.SECRET if "token" in whole else Taint.REMOTE})))

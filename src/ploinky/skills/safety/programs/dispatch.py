@@ -5,11 +5,9 @@ Order: what hides its name, functions, what is no command, paths, looks at a ver
 
 from __future__ import annotations
 
-import functools
 import posixpath
 import re
 from collections.abc import Callable
-from importlib import resources
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.places import Zone
@@ -36,6 +34,7 @@ from ploinky.skills.safety.programs.foreign import why_foreign
 from ploinky.skills.safety.programs.keys import asks_for_a_key
 from ploinky.skills.safety.programs.managers import MANAGERS, manager_of
 from ploinky.skills.safety.programs.packages import package_manager
+from ploinky.skills.safety.programs.system import system_programs
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
 Handler = Callable[[Invocation], Result]
@@ -198,8 +197,8 @@ def _computed(call: Invocation) -> Result:
 
 def _path(call: Invocation) -> Result:
     text = call.name.text
-    base = posixpath.basename(text)
     place = call.place(call.name)
+    base = posixpath.basename(place.path if _SYSTEM_FOLDER.match(place.path) else text)
     if _LOADER.match(base):
         call.report("hijack", "the loader starts a program in the place of the kernel")
         return EMPTY
@@ -277,9 +276,7 @@ def _unknown(call: Invocation) -> Result:
         return out
     if projects.installs_fetched(call):
         return out
-    if any(each.text.startswith("/") and call.place(each).zone is Zone.SECRET for each in call.args):
-        call.report("read-secret", "an unknown program is shown a key")
-        return out
+    call.show(call.args)
     own = call.program not in system_programs()
     if not own and asks_for_a_key(call):
         call.report("read-secret", f"{call.program} is asked for a key")
@@ -313,15 +310,6 @@ def _only_looks(texts: list[str]) -> bool:
         "find",
     )
     return verb or noun_verb or bool(texts and re.match(r"--(?:list|show|version|help)\b", texts[0]))
-
-
-@functools.cache
-def system_programs() -> frozenset[str]:
-    """Names of programs that a system may have: none of them is a skill's own."""
-    text = (
-        resources.files("ploinky.skills.safety").joinpath("system_programs.txt").read_text(encoding="utf-8")
-    )
-    return frozenset(line for line in text.split() if line)
 
 
 def name_value(text: str) -> Value:

@@ -52,6 +52,8 @@ def _copy_one(call: Invocation, source: Value, target: Value, *, into: bool) -> 
     name = "" if contents else posixpath.basename(origin.path.rstrip("/"))
     final = target.with_text(posixpath.join(target.text, name)) if folder and name else target
     place = call.write_file(final, stream)
+    if origin.zone is Zone.SYSTEM and re.match(r"/(?:usr/(?:local/)?)?s?bin/", origin.path):
+        call.machine.links[place.path] = origin.path
     known = call.machine.facts(origin.path) is not None or not stream.taints & {Taint.REMOTE, Taint.DECODED}
     if place.zone is not Zone.SINK and known:
         call.machine.copy_file(origin.path, place.path, call.walker.line)

@@ -92,9 +92,12 @@ def curl(call: Invocation) -> Result:
     folder = next(iter(read.values("output-dir")), None)
     outputs = read.values("o", "output")
     named = read.has("O", "remote-name", "remote-name-all")
+    targets = [
+        each.with_text(re.sub(r"\A\0", f"./{HOLE}", re.sub(r"#\d", HOLE, each.text))) for each in outputs
+    ]
     if read.has("J", "remote-header-name"):
         call.report("unknown-path", "the host chooses the file's name")
-    targets = list(outputs)
+        targets.append(Value(f"./{HOLE}"))
     if read.has("K", "config") and not addresses:
         for each in outputs:
             call.write_file(each, Stream(REMOTE))
@@ -124,8 +127,7 @@ def wget(call: Invocation) -> Result:
         return _received(call, addresses, [], sends=sends)
     if read.has("spider"):
         return _received(call, addresses, [Value("/dev/null")], sends=sends)
-    if read.has("r", "recursive", "m", "mirror", "p"):
-        _mirrored(call, addresses, folder)
+    _unnamed(call, read, addresses, folder)
     if read.has("i", "input-file"):
         for each in outputs:
             call.write_file(each, Stream(REMOTE))
@@ -133,6 +135,20 @@ def wget(call: Invocation) -> Result:
     if folder is not None and not outputs:
         targets = [each.with_text(posixpath.join(folder.text, each.text)) for each in targets]
     return _received(call, addresses, targets, sends=sends)
+
+
+def _unnamed(call: Invocation, read: Read, addresses: list[Value], folder: Value | None) -> None:
+    """What wget brings under names that its line does not tell."""
+    if read.has("r", "recursive", "m", "mirror", "p", "x", "force-directories"):
+        _mirrored(call, addresses, folder)
+    if read.has("i", "input-file", "content-disposition", "trust-server-names"):
+        _arrives(call, folder)
+
+
+def _arrives(call: Invocation, folder: Value | None) -> None:
+    """Files of which only the folder is known: the host, or a list, chooses their names."""
+    place = call.place(folder or Value("."))
+    call.machine.files[f"{place.path}/{HOLE}"] = FileFacts(REMOTE, None, call.walker.line)
 
 
 def _mirrored(call: Invocation, addresses: list[Value], folder: Value | None) -> None:
@@ -150,7 +166,7 @@ def _unknown(call: Invocation, read: Read) -> None:
 
 def _remote_name(address: Value) -> Value:
     path = urlsplit(address.text if "://" in address.text else f"http://{address.text}").path
-    unknown = HOLE if HOLE in address.text else "index.html"
+    unknown = f"./{HOLE}" if HOLE in address.text else "index.html"
     return address.with_text(posixpath.basename(path) or unknown)
 
 

@@ -77,7 +77,7 @@ def _does_more(name: str, texts: list[str], words: list[str]) -> bool:
 
 def _judge_verb(call: Invocation, name: str, verb: str, manager: Manager) -> None:
     texts = call.texts
-    runs = verb in manager.installs | manager.runs or manager.fetches_itself
+    runs = verb not in manager.looks | manager.configures or manager.fetches_itself
     if runs and reads_the_network(call):
         return
     if name == "npm" and texts[:1] in (["set-script"], ["pkg"]):

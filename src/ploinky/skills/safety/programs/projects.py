@@ -27,7 +27,7 @@ _READ = re.compile(
 )
 RUNNERS = frozenset(
     "java javaw jshell mono wine wine64 wasmtime wasmer box64 qemu-x86_64 qemu-aarch64 kotlin dart nim zig crystal runghc runhaskell "
-    "ocaml erl escript clojure clj bb janet fennel sbcl octave tcc rlang appimage-run pytest py.test nosetests jest mocha vitest "
+    "nix-build nix-instantiate ocaml erl escript clojure clj bb janet fennel sbcl octave tcc rlang appimage-run pytest py.test nosetests jest mocha vitest "
     "electron gforth ansible-playbook vagrant jupyter papermill streamlit uvicorn gunicorn flask django-admin celery".split()
 )
 
@@ -118,6 +118,9 @@ _ARCHIVE = re.compile(
 )
 
 
+_UNPACKERS = frozenset(
+    "jar unar ditto asar cabextract ouch atool aunpack dtrx undmg unsquashfs innoextract msiextract".split()
+)
 _FETCH_WORDS = frozenset("get fetch download pull clone checkout cp copy sync degit export".split())
 _FAR = re.compile(r"\w+://|[\w.-]+@[\w.-]+:|[A-Za-z0-9][\w-]*/[\w.-]+(?:#[\w./-]+)?\Z")
 
@@ -151,7 +154,13 @@ def unpacks_unseen(call: Invocation) -> None:
         here = place.zone in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN, Zone.OWN_HOME) and place.path != machine.cwd
         if before is None and here:
             machine.files[place.path] = replace(facts, tree=True)
-    if any(_ARCHIVE.match(each.text) and is_unchecked(before) for each, before in known):
+        if is_unchecked(before) and not place.path.endswith("/"):
+            stem = posixpath.splitext(place.path)[0]  # what a compiler makes of it
+            machine.files.setdefault(stem, facts)
+    unpacks = fed and (
+        _UNPACKERS & {call.program} or any(re.match(r"-?x\w?\Z|extract|unpack", each) for each in call.texts)
+    )
+    if unpacks or any(_ARCHIVE.match(each.text) and is_unchecked(before) for each, before in known):
         machine.overwrite_tree(machine.cwd)
         machine.files[machine.cwd] = replace(facts, tree=True)
 

@@ -57,7 +57,7 @@ SHAPES: dict[str, Shape] = {
     "date": shape("uIR", "utc universal", _TEXT, text="d date"),
     "cal": shape("", operands=_TEXT),
     "sleep": shape("", operands=_TEXT),
-    "shuf": shape("erz", "", text="n i"),
+    "shuf": shape("erz", "", text="n i", write="o output"),
     "bc": shape("lq", "mathlib quiet"),
     "seq": shape("w", "equal-width", _TEXT, text="s f"),
     "expr": shape("", operands=_TEXT),
@@ -210,7 +210,11 @@ def shaped(call: Invocation) -> Result:
         return EMPTY
     if name in _PACKERS:
         return _pack(call)
-    result, _ = run_shape(call, SHAPES[name])
+    result, read = run_shape(call, SHAPES[name])
+    if (name == "date" and read.has("s", "set")) or (name == "hostname" and read.operands):
+        call.report("privilege", "changes the machine")
+    if name == "seq" and any(re.fullmatch(r"\d{9,}|inf", each.text) for each in read.operands):
+        return Result(Stream(origin="endless"))
     if name in LOCAL_FACTS:
         return Result(Stream(result.out.taints | {Taint.LOCAL}))
     if name == "cat" and len(call.args) == 1 and not call.args[0].text.startswith("-"):

@@ -132,7 +132,7 @@ def sed(call: Invocation) -> Result:
     if read.unknown or read.has("f", "file"):
         call.report("unknown-option", "sed with an option that is not on the list")
     for script_file in read.values("f", "file"):
-        _script_from(call, script_file)
+        _odd_sed(call, _script_from(call, script_file).strip())
     for script in scripts:
         for each in re.split(r";\s*(?=[\d$/sdpq])", script.text):
             if not _SED_SAFE.match(each.strip().strip("{}").strip()):
@@ -168,11 +168,12 @@ def _odd_sed(call: Invocation, script: str) -> None:
         call.write_file(Value(match.group("path")), call.stdin)
 
 
-def _script_from(call: Invocation, value: Value) -> None:
-    """A script of sed or awk that lies in a file or comes in."""
+def _script_from(call: Invocation, value: Value) -> str:
+    """A script of sed or awk that lies in a file or comes in; its text where the commands themselves wrote it."""
     stream = call.stdin if value.text in ("-", "/dev/stdin") else call.read_file(value)
     if stream is not None and stream.taints & {Taint.REMOTE, Taint.DECODED}:
         call.report("remote-exec" if Taint.REMOTE in stream.taints else "piped-code")
+    return (stream.text if stream is not None else None) or ""
 
 
 def awk(call: Invocation) -> Result:
@@ -181,10 +182,11 @@ def awk(call: Invocation) -> Result:
         call.args, shape("", "", Operands.TEXT_THEN_READ, text="F v f file e source i include l load")
     )
     program = read.operands[0].text if read.operands else ""
+    written = []
     for each in read.values("f", "file", "i", "include", "l", "load"):
-        _script_from(call, each)
+        written.append(_script_from(call, each))
         call.report("unknown-option", "an awk program in a file")
-    program = " ".join([program, *(given.text for given in read.values("e", "source"))]).strip()
+    program = " ".join([program, *written, *(given.text for given in read.values("e", "source"))]).strip()
     if re.search(r"system\s*\(|\|\s*getline|\"\s*\|\s*|\|\s*&?\s*\"|/inet/", program):
         call.report("inline-code", "an awk program that starts programs or opens connections")
     elif re.search(r'>\s*"[^"]+"', program):

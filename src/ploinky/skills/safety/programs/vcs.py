@@ -88,6 +88,11 @@ def _look(call: Invocation, verb: str, rest: list[Value]) -> None:
         call.report("unknown-option", f"git {verb} with an option that is not on the list")
     if any(re.match(r"-O.|--open-files-in-pager=", each) for each in texts):
         call.report("inline-code", "git that starts a pager of its own")
+    for each, following in zip(rest, [*rest[1:], Value("")], strict=False):
+        name, equals, given = each.text.partition("=")
+        if name == "--output":
+            call.write_file(each.with_text(given) if equals else following)
+    call.show(rest)
     if verb == "remote" and texts and texts[0] in ("add", "set-url"):
         call.report("network", "names another repository")
         names = [each for each in texts[1:] if not each.startswith("-")]

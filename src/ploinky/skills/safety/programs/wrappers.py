@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.programs.builtins import execute_text
@@ -23,7 +24,9 @@ def plain_wrapper(call: Invocation) -> Result:
         if text == "--":
             break
         if text in takes and args:
-            args.pop(0)
+            value = args.pop(0)
+            if (call.program, text) == ("time", "-o"):
+                call.write_file(value)
     skip = 1 if call.program in ("timeout", "gtimeout", "chrt", "taskset", "flock", "unbuffer-p") else 0
     if call.program not in ("time", "nice", "timeout", "gtimeout", "stdbuf", "ionice", "builtin", "unbuffer"):
         call.report("unknown-option", f"{call.program} is not on the list")
@@ -85,6 +88,8 @@ def xargs(call: Invocation) -> Result:
     args = list(call.args)
     while args and args[0].text.startswith("-") and args[0].text != "-":
         text = args.pop(0).text
+        if text in ("-a", "--arg-file") and args:
+            call = replace(call, stdin=call.read_file(args[0]))
         if (
             text
             in (
@@ -96,6 +101,7 @@ def xargs(call: Invocation) -> Result:
                 "-E",
                 "-s",
                 "-a",
+                "--arg-file",
                 "-j",
                 "--max-args",
                 "--max-procs",
@@ -183,7 +189,9 @@ def editor(call: Invocation) -> Result:
     ):
         return Result(call.stdin or Stream())
     if (
-        re.search(r"(?:^| )(?:-c|\+|-es|-s|--cmd|-S|-u|--eval|-e|-l|-batch|--batch|-x)", whole)
+        re.search(
+            r"(?:^| )(?:-c|\+|-es|-s|--cmd|-S|-u|--eval|-e|-l|-batch|--batch|--script|-script|-x)", whole
+        )
         or "!" in whole
     ):
         call.report("inline-code", "an editor with commands on its line")
