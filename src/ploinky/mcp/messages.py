@@ -95,8 +95,15 @@ ENVELOPE_KEYS = (META_VERSION, META_CAPABILITIES, META_CLIENT, "ploinky/")
 RequestId = str | int
 Headers = Mapping[bytes, bytes]
 _DEEPEST = 100
+_LONGEST_SHOWN = 300
+_LONGEST_FACTS = 64 * 1024
 _WRAPPED = re.compile(r"=\?base64\?(.*)\?=\Z", re.DOTALL)
 _PLAIN = re.compile(r"[\x20-\x7e]*\Z")
+
+
+def clipped(text: str) -> str:
+    """What the other side named, as a message may repeat it."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 class RpcError(Exception):
@@ -258,6 +265,17 @@ def needs_tasks() -> RpcError:
     return RpcError(MISSING_CAPABILITY, message, {"requiredCapabilities": needed})
 
 
+def check_facts(capabilities: JsonObject, info: JsonObject) -> None:
+    """What a client says of itself is kept for as long as it is known, so it may not be of any size.
+
+    Raises:
+        RpcError: ``INVALID_PARAMS``.
+    """
+    if len(orjson.dumps(capabilities)) + len(orjson.dumps(info)) > _LONGEST_FACTS:
+        message = f"A client's capabilities and name may have {_LONGEST_FACTS} bytes together."
+        raise RpcError(INVALID_PARAMS, message)
+
+
 def check_version(requested: str) -> None:
     """Raises:
     RpcError: ``UNSUPPORTED_VERSION`` with the versions that are served.
@@ -286,8 +304,8 @@ def decode_header(value: str) -> str | None:
     if wrapped is None:
         return value
     try:
-        plain = base64.b64decode(wrapped[1], validate=True)
+        plain = base64.b64decode(wrapped[1].encode("latin-1"), validate=True)
         canonical = base64.b64encode(plain).decode() == wrapped[1]
         return plain.decode() if canonical else None
-    except (binascii.Error, UnicodeDecodeError):
+    except (binascii.Error, UnicodeError):
         return None

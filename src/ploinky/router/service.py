@@ -30,6 +30,7 @@ from ploinky.mcp.messages import (
     NOT_FOUND,
     Request,
     RpcError,
+    clipped,
 )
 from ploinky.mcp.traces import trace_in, with_trace
 from ploinky.mcp.upstream import Ask, Back, Offer, Upstream
@@ -141,7 +142,7 @@ class Service:
             RpcError: there is no such list at this endpoint.
         """
         if not self._catalogue.lists(view, method):
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method}")
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(method)}")
         if method == "tools/list" and self._searches(view.agent):
             return b'"tools":' + orjson.dumps(tool_search.TOOLS)
         return self._catalogue.rendered(method, view, stateless=stateless)
@@ -281,7 +282,7 @@ class Service:
         """The tasks of all agents in view that have any, on one page."""
         view = self.view(origin)
         if "tasks" not in self.capabilities(view):
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(request.method)}")
         listed: list[JsonValue] = []
         for agent, upstream in tuple(self.upstreams.items()):
             if view.shows(agent) and "tasks" in upstream.offer.capabilities:
@@ -335,11 +336,11 @@ class Service:
             name = request.params.get("name") or request.params.get("uri")
             target = Target(origin.agent, name if isinstance(name, str) else "")
             if request.method == "tools/call" and not self.view(origin).shows_tool(target):
-                raise RpcError(INVALID_PARAMS, f"Unknown tool: {target.name}")
+                raise RpcError(INVALID_PARAMS, f"Unknown tool: {clipped(target.name)}")
             return target, request.params
         row = _NAMED.get(request.method)
         if row is None:
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(request.method)}")
         target = row.find(self, self.view(origin), request.params)
         return target, row.rename(request.params, target.name)
 
@@ -349,7 +350,7 @@ class Service:
             raise RpcError(INVALID_PARAMS, f"params.name must be the name of a {what}.")
         target = self._catalogue.find(view, name, method)
         if target is None:
-            raise RpcError(INVALID_PARAMS, f"Unknown {what}: {name}")
+            raise RpcError(INVALID_PARAMS, f"Unknown {what}: {clipped(name)}")
         return target
 
     def tool(self, view: View, params: JsonObject) -> Target:
@@ -358,7 +359,7 @@ class Service:
         """
         target = self._named(view, params, "tools/list", "tool")
         if not view.shows_tool(target):
-            raise RpcError(INVALID_PARAMS, f"Unknown tool: {params['name']}")
+            raise RpcError(INVALID_PARAMS, f"Unknown tool: {clipped(target.name)}")
         return target
 
     def prompt(self, view: View, params: JsonObject) -> Target:
@@ -376,7 +377,7 @@ class Service:
             raise RpcError(INVALID_PARAMS, "params.uri must be the URI of a resource.")
         target = self._catalogue.find_uri(uri) or self._only(view, uri)
         if target is None:
-            raise RpcError(NOT_FOUND, f"Resource not found: {uri}", {"uri": uri})
+            raise RpcError(NOT_FOUND, f"Resource not found: {clipped(uri)}", {"uri": clipped(uri)})
         return target
 
     def reference(self, view: View, params: JsonObject) -> Target:
@@ -506,7 +507,7 @@ def _resting(target: Target, wait_s: int) -> RpcError:
 
 def _agent_error(target: Target, error: PloinkyError) -> RpcError:
     if error.code == "TOOL_NOT_FOUND":
-        return RpcError(INVALID_PARAMS, f"Unknown tool: {target.name}")
+        return RpcError(INVALID_PARAMS, f"Unknown tool: {clipped(target.name)}")
     what = _LOST.get(error.code)
     if what is None:
         logger.error("agent %s, %s: %s", target.agent, target.name, error.message)

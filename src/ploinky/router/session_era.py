@@ -20,6 +20,7 @@ from ploinky.mcp.messages import (
     Reply,
     Request,
     RpcError,
+    check_facts,
     notification,
     result_body,
 )
@@ -146,6 +147,7 @@ class SessionEra:
             capabilities=find_object(request.params, "capabilities") or {},
             info=find_object(request.params, "clientInfo") or {},
         )
+        check_facts(client.capabilities, client.info)
         session = self._sessions.open(origin.caller, origin.agent, client)
         if session is None:
             raise HttpError(503, "Too many sessions are open.", [(b"retry-after", b"5")])

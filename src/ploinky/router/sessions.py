@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 import anyio
 
 from ploinky.base.jsontypes import JsonObject
-from ploinky.mcp.messages import METHOD_NOT_FOUND, Reply, RequestId, RpcError, notification, request_body
+from ploinky.mcp.messages import (
+    CANCELLED,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    Reply,
+    RequestId,
+    RpcError,
+    notification,
+    request_body,
+)
 from ploinky.mcp.upstream import ClientFacts
 from ploinky.router.callers import Caller, CallerKind
 from ploinky.router.streams import Feed, StreamLog, stream_id
@@ -23,6 +32,9 @@ from ploinky.router.talks import Talks
 
 _SHARES = 4
 _MOST_LOGS = 16
+_MOST_LOGGED_BYTES = 4 * 1024 * 1024
+_MOST_QUESTIONS = 64
+_PATIENCE_S = 600.0
 _ASKED_FOR = {
     "elicitation/create": "elicitation",
     "sampling/createMessage": "sampling",
@@ -76,12 +88,16 @@ class Session:
         return self.counted
 
     def new_log(self, request_id: RequestId) -> StreamLog:
-        """A log for one more stream; of many the oldest are forgotten."""
+        """A log for one more stream; of many, or of long ones, the oldest are forgotten."""
         log = StreamLog(stream_id(self.life, self.count(), request_id))
         self.logs[log.id] = log
-        while len(self.logs) > _MOST_LOGS:
+        while len(self.logs) > _MOST_LOGS or (len(self.logs) > 1 and self._logged > _MOST_LOGGED_BYTES):
             del self.logs[next(iter(self.logs))]
         return log
+
+    @property
+    def _logged(self) -> int:
+        return sum(log.size for log in self.logs.values())
 
     def answer(self, reply: Reply) -> None:
         """Hand the client's answer to whoever waits for it."""
@@ -94,14 +110,20 @@ class Session:
         """Ask the client by ``send`` and wait for its answer.
 
         Raises:
-            RpcError: the client did not say that it can be asked this, or answers with an error.
+            RpcError: the client did not say that it can be asked this, is asked too much already, does not
+                answer in time, or answers with an error.
         """
         check_can_be_asked(self.client.capabilities, method)
+        if len(self.questions) >= _MOST_QUESTIONS:
+            raise RpcError(INVALID_REQUEST, "The client has too many questions to answer already.")
         question_id = f"ploinky-{self.count()}"
         question = self.questions[question_id] = Question()
         send(request_body(question_id, method, params))
         try:
-            await question.answered.wait()
+            with anyio.fail_after(_PATIENCE_S):
+                await question.answered.wait()
+        except TimeoutError as error:
+            raise RpcError(CANCELLED, "The client did not answer in time.") from error
         finally:
             del self.questions[question_id]
             if question.reply is None:

@@ -29,7 +29,9 @@ from ploinky.mcp.messages import (
     Request,
     RpcError,
     check_envelope,
+    check_facts,
     check_version,
+    clipped,
     knows_tasks,
     needs_tasks,
     notification,
@@ -92,7 +94,7 @@ class StatelessEra:
         elif method in TASK_METHODS and not knows_tasks(client_of(exchange, request).capabilities):
             raise needs_tasks()
         elif method in SESSION_ONLY:
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method}")
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(method)}")
         elif method in self._answers and not self._service.asks_agent(exchange.origin, method):
             await send_json(
                 exchange.send, 200, result_body(request.id, self._answers[method](exchange, request))
@@ -207,14 +209,21 @@ class _ReplyBack:
 
 
 def client_of(exchange: Exchange, request: Request) -> ClientFacts:
-    """What a checked envelope says of its client."""
+    """What a checked envelope says of its client.
+
+    Raises:
+        RpcError: too much.
+    """
     meta = find_object(request.params, "_meta") or {}
+    capabilities = find_object(meta, META_CAPABILITIES) or {}
+    info = find_object(meta, META_CLIENT) or {}
+    check_facts(capabilities, info)
     return ClientFacts(
         caller=str(exchange.origin.caller),
         version=str(meta.get(META_VERSION)),
         stateless=True,
-        capabilities=find_object(meta, META_CAPABILITIES) or {},
-        info=find_object(meta, META_CLIENT) or {},
+        capabilities=capabilities,
+        info=info,
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Iterator
 
 import anyio
 import orjson
@@ -33,7 +32,7 @@ from ploinky.router.http import (
 
 _MOST_WAITING = 64
 _MOST_LOGGED = 256
-_MOST_LOGGED_BYTES = 4 * 1024 * 1024
+_MOST_BYTES = 4 * 1024 * 1024
 _LONGEST_ID = 200
 RETRY = b"retry: 5000\n"  # the official client tries once: the next gateway should be there by then
 
@@ -57,16 +56,49 @@ def request_of(name: str) -> RequestId | None:
     return value if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
+class Recent:
+    """The last events of a stream, numbered from 1: ``most`` of them, some megabytes together, but one."""
+
+    def __init__(self, most: int) -> None:
+        self.size = 0
+        self.count = 0
+        self._most = most
+        self._kept: deque[tuple[int, bytes]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def add(self, made: bytes) -> None:
+        self.count += 1
+        self._kept.append((self.count, made))
+        self.size += len(made)
+        while len(self._kept) > self._most or (self.size > _MOST_BYTES and len(self._kept) > 1):
+            self.size -= len(self._kept.popleft()[1])
+
+    def after(self, seen: int) -> list[tuple[int, bytes]]:
+        return [(number, made) for number, made in self._kept if number > seen]
+
+    def take(self) -> bytes:
+        """All of them, which are kept no longer."""
+        whole = b"".join(made for _, made in self._kept)
+        self._kept.clear()
+        self.size = 0
+        return whole
+
+
 class StreamLog:
     """The events of one call's stream, numbered; the last ones are kept."""
 
     def __init__(self, log_id: str) -> None:
         self.id = log_id
         self.ended = False
-        self._kept: deque[tuple[int, bytes]] = deque()
-        self._size = 0
-        self._count = 0
+        self._kept = Recent(_MOST_LOGGED)
         self._news = anyio.Event()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return self._kept.size
 
     def prime(self) -> bytes:
         """An event without a message that tells the client the stream's first id."""
@@ -74,18 +106,11 @@ class StreamLog:
 
     def add(self, message: bytes, *, last: bool = False) -> bytes:
         """Number a message and keep it; the event to send."""
-        self._count += 1
-        made = event(message, f"{self.id}.{self._count}")
-        self._kept.append((self._count, made))
-        self._size += len(made)
-        while len(self._kept) > _MOST_LOGGED or (self._size > _MOST_LOGGED_BYTES and len(self._kept) > 1):
-            self._size -= len(self._kept.popleft()[1])
+        made = event(message, f"{self.id}.{self._kept.count + 1}")
+        self._kept.add(made)
         self.ended = self.ended or last
         self._news.set()
         return made
-
-    def after(self, seen: int) -> Iterator[tuple[int, bytes]]:
-        return iter([(number, made) for number, made in self._kept if number > seen])
 
     async def stream(
         self, send: Send, receive: Receive, seen: int, headers: tuple[HeaderPair, ...] = ()
@@ -102,7 +127,7 @@ class StreamLog:
             await send_chunk(send, PING)
             while True:
                 self._news = anyio.Event()
-                for number, made in self.after(seen):
+                for number, made in self._kept.after(seen):
                     seen = number
                     await send_chunk(send, made)
                 if self.ended:
@@ -122,7 +147,7 @@ class CallReply:
         self.may_stream = may_stream
         self._send = send
         self._log = log
-        self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._waiting = Recent(_MOST_WAITING)
         self._news = anyio.Event()
         self._writing = anyio.Lock()
         self._streaming = False
@@ -131,7 +156,7 @@ class CallReply:
     def notify(self, message: bytes) -> None:
         """Send a message as soon as the client takes it; without a stream it is dropped."""
         if self.may_stream and not self._done:
-            self._waiting.append(self._event(message))
+            self._waiting.add(self._event(message))
             self._news.set()
 
     async def attend(self) -> None:
@@ -164,9 +189,7 @@ class CallReply:
             self._streaming = True
             await start_event_stream(self._send)
             head = b"" if self._log is None else self._log.prime()
-        data = b"".join(self._waiting) or otherwise
-        self._waiting.clear()
-        await send_chunk(self._send, head + data)
+        await send_chunk(self._send, head + (self._waiting.take() or otherwise))
 
 
 class Feed:
@@ -177,15 +200,13 @@ class Feed:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        self._kept: deque[tuple[int, bytes]] = deque(maxlen=_MOST_WAITING)
-        self._count = 0
+        self._kept = Recent(_MOST_WAITING)
         self._news = anyio.Event()
         self._closed = False
         self.listening = False
 
     def publish(self, message: bytes) -> None:
-        self._count += 1
-        self._kept.append((self._count, message))
+        self._kept.add(message)
         self._news.set()
 
     def close(self) -> None:
@@ -218,7 +239,7 @@ class Feed:
                 tasks.start_soon(watch)
                 await start_event_stream(send, headers)
                 await send_chunk(send, first or PING)
-                await self._write(send, self._count if seen is None else seen)
+                await self._write(send, self._kept.count if seen is None else seen)
                 await end_event_stream(send, last)
                 tasks.cancel_scope.cancel()
         finally:
@@ -230,7 +251,7 @@ class Feed:
     async def _write(self, send: Send, seen: int) -> None:
         while not self._closed:
             self._news = anyio.Event()
-            fresh = [(number, message) for number, message in self._kept if number > seen]
+            fresh = self._kept.after(seen)
             if fresh:
                 seen = fresh[-1][0]
                 events = [event(message, self._id(number)) for number, message in fresh]

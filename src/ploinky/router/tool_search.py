@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import orjson
 
 from ploinky.base.jsontypes import JsonObject, find_object, find_text
-from ploinky.mcp.messages import INVALID_PARAMS, Request, RpcError
+from ploinky.mcp.messages import INVALID_PARAMS, Request, RpcError, clipped
 
 _MOST_FOUND = 50
 _PREFIX = 3  # letters from which on a word also stands for longer ones
@@ -77,7 +77,7 @@ class ToolIndex:
         """
         tool = self._tools.get(name)
         if tool is None:
-            raise RpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+            raise RpcError(INVALID_PARAMS, f"Unknown tool: {clipped(name)}")
         return {**tool, "name": name}
 
     def _brief(self, name: str) -> JsonObject:
@@ -102,7 +102,7 @@ def answer(index: ToolIndex, request: Request) -> JsonObject | Request:
     if name == DESCRIBE:
         return _told(index.describe(wanted))
     if name != CALL:
-        raise RpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {clipped(str(name))}")
     given = find_object(arguments, "arguments") or {}
     return Request(request.id, "tools/call", {**request.params, "name": wanted, "arguments": given})
 

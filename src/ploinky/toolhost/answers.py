@@ -18,6 +18,7 @@ from ploinky.mcp.messages import (
     MISSING_CAPABILITY,
     NOT_FOUND,
     RpcError,
+    clipped,
 )
 from ploinky.mcp.traces import trace_in
 from ploinky.mcp.upstream import Ask
@@ -90,7 +91,7 @@ class ProgramAnswers:
         """
         answer = self._answers.get(ask.method)
         if answer is None:
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {ask.method}")
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(ask.method)}")
         try:
             return await answer(ask, listener)
         except ProgramError as error:

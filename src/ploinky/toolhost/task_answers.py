@@ -17,6 +17,7 @@ from ploinky.mcp.messages import (
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     RpcError,
+    clipped,
     knows_tasks,
     needs_tasks,
 )
@@ -68,7 +69,7 @@ class TaskAnswers:
         table = self._extension if ask.client.stateless else self._session
         answer = table.get(ask.method)
         if answer is None:
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {ask.method}")
+            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(ask.method)}")
         if ask.client.stateless and not knows_tasks(ask.client.capabilities):
             raise needs_tasks()
         try:
