@@ -19,6 +19,13 @@ def test_the_default_assistant_answers_and_its_memory_is_a_file(town: Stage) -> 
     assert "tide turns" in town.run("memory", "show", name).out
 
 
+def test_notes_are_not_consolidated_without_a_model(town: Stage) -> None:
+    town.run("ask", "/memory remember The tide turns at six")
+    refused = town.run("memory", "consolidate", code=1)
+    assert "No model is configured" in refused.err
+    assert "ploinky model use" in refused.err
+
+
 def test_what_comes_by_a_pipe_goes_with_the_question(town: Stage) -> None:
     assert "/tools" in town.run("ask", stdin="/help").out
     refused = town.run("ask", stdin="", code=2)

@@ -21,6 +21,7 @@ import anyio.to_thread
 from ploinky.assistants.approvals import Approvals
 from ploinky.assistants.configuration import AssistantConfig
 from ploinky.assistants.context import Context, build_context
+from ploinky.assistants.counsel import Counsel
 from ploinky.assistants.folders import FolderIndex
 from ploinky.assistants.ids import new_id
 from ploinky.assistants.incidents import Incidents
@@ -28,7 +29,7 @@ from ploinky.assistants.incoming import new_messages
 from ploinky.assistants.journal import EventJournal, EventKind
 from ploinky.assistants.lanes import Lanes, Ticket
 from ploinky.assistants.memory.book import MemoryBook
-from ploinky.assistants.memory.vectors import Embedder
+from ploinky.assistants.memory.consolidation import Consolidated, Consolidation
 from ploinky.assistants.messages import NewMessage, Role, ThreadMessage
 from ploinky.assistants.models import AssistantModel
 from ploinky.assistants.reach import Reach
@@ -51,7 +52,6 @@ from ploinky.base.clock import now_iso
 from ploinky.base.database import Database
 from ploinky.base.errors import PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
-from ploinky.providers.embedding import Vector
 from ploinky.providers.models import Models
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ _log = logging.getLogger(__name__)
 STORE = "state.db"
 KEEP_EVENTS = timedelta(days=7)
 _PRUNE_EVERY_S = 3600.0
+_MOST_NOTES_TOKENS = 16_000  # a model reads few notes better than many
 _CANCEL_TIMEOUT_S = 30.0
 _SETTLE_EVERY_S = 20.0
 
@@ -100,7 +101,10 @@ class Assistant:
         self.incidents = Incidents(self.database, self.journal, self.approvals, self.runs)
         self.spending = Spending(self.database)
         self.substrate = Substrate(self.root)
-        self.memory = MemoryBook(self.root, self.database, lambda: self.settings.memory, self._embedder)
+        self._counsel = Counsel(lambda: self.model, lambda: self.settings, self.spending, services.scrubber)
+        self.memory = MemoryBook(
+            self.root, self.database, lambda: self.settings.memory, self._counsel.embedder
+        )
         self.reach = Reach(
             services.layout.root,
             lambda: self.config.root,
@@ -114,6 +118,7 @@ class Assistant:
         self._toolbox: Toolbox | None = None
         self._autonomy: tuple[Cron, Heartbeat] | None = None
         self._lanes: Lanes | None = None
+        self._consolidating = anyio.Lock()
 
     @property
     def id(self) -> str:
@@ -274,6 +279,20 @@ class Assistant:
         await self.threads.append(session, [data])
         await self.spending.add_proactive(run_id)
 
+    async def consolidate(self, *, again: bool = False) -> Consolidated:
+        """Let the model say what of the daily notes is worth keeping in MEMORY.md.
+
+        Raises:
+            PloinkyError: as ``Consolidation.run``; ``NO_MODEL`` without one.
+        """
+        async with self._consolidating:
+            room, _ = await self.model.context_tokens(self.settings.context)
+            shares = self.settings.context.shares
+            room = int(min(room, _MOST_NOTES_TOKENS) * (1 - shares.reply))
+            return await Consolidation(self.memory, self.database, self._counsel.answer, room).run(
+                again=again
+            )
+
     async def notify(self, session: str, kind: EventKind, message: str) -> None:
         """An event of no run."""
         await self.journal.append(session, kind, {"message": message})
@@ -319,22 +338,6 @@ class Assistant:
             skills=lambda: self._services.skills.catalogue(self.id) if self.settings.skills.enabled else (),
             scrubber=self._services.scrubber,
         )
-
-    def _embedder(self) -> Embedder | None:
-        """The model that makes vectors of this assistant's memory, within its budgets."""
-        model_id = self.settings.memory.embeddings
-        if model_id is None:
-            return None
-        provider = self.model.embedder(model_id)
-
-        async def embed(texts: Sequence[str]) -> Sequence[Vector]:
-            self.spending.require_turn(self.settings.budgets)
-            await self._services.scrubber.refresh()
-            done = await provider.embed([self._scrub(text) for text in texts])
-            await self.spending.add_turn("embeddings", done.tokens, 0.0)
-            return done.vectors
-
-        return Embedder(self.model.name_of(model_id), embed)
 
     def _scrub(self, text: str) -> str:
         return self._services.scrubber.scrub(text)

@@ -10,10 +10,20 @@ from ploinky.assistants.settings import ContextSettings
 from ploinky.base.errors import PloinkyError
 from ploinky.providers.config import OFFLINE, ModelConfig
 from ploinky.providers.embedding import Embeds
+from ploinky.providers.folding import TurnFold, read_turn
 from ploinky.providers.models import Models
-from ploinky.providers.protocol import ModelInfo, Provider
+from ploinky.providers.protocol import (
+    ModelInfo,
+    Provider,
+    SystemMessage,
+    ToolChoice,
+    TurnOptions,
+    UserMessage,
+)
 
 _INFO_TIMEOUT_S = 10.0
+_ANSWER_TIMEOUT_S = 180.0
+_ANSWER_TOKENS = 1500
 _ROOM_TOKENS = 1_000_000  # so that no tool has to be left out
 MakeModels = Callable[[str], Models]
 """The configured models for the assistant of an id, with its own keyring."""
@@ -68,6 +78,22 @@ class AssistantModel:
         if self.entry.supports_tools is not None:
             return self.entry.supports_tools
         return (await self.info()).tools is not False
+
+    async def answer(self, instructions: str, text: str) -> TurnFold:
+        """What the model answers to one question, without tools.
+
+        Raises:
+            PloinkyError: as its provider; ``NO_MODEL`` if there is none.
+        """
+        if self.entry.provider == OFFLINE.provider:
+            raise PloinkyError(
+                "NO_MODEL", "No model is configured, and this needs one.", hint="See: ploinky model use"
+            )
+        options = TurnOptions(
+            max_output_tokens=_ANSWER_TOKENS, deadline_s=_ANSWER_TIMEOUT_S, tool_choice=ToolChoice.NONE
+        )
+        messages = (SystemMessage(instructions), UserMessage(text))
+        return await read_turn(self.provider().stream_turn(messages, (), options))
 
     def name_of(self, model_id: str) -> str:
         """What its provider calls the model of an entry."""

@@ -259,6 +259,11 @@ COMMANDS = (
             Entry("search", "Search the memory files for words.", "minding:memory_search"),
             Entry("write", "Replace a memory file by what comes on stdin.", "minding:memory_write"),
             Entry(
+                "consolidate",
+                "Let the model say what of the daily notes belongs into MEMORY.md.",
+                "minding:memory_consolidate",
+            ),
+            Entry(
                 "proposals",
                 "List the edits of memory that wait for you; accept or reject one.",
                 "minding:memory_proposals",

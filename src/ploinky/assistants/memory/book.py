@@ -87,15 +87,26 @@ class MemoryBook:
         """What is indexed."""
         return {**self._index.facts(), "embeddings": self._vectors.facts()}
 
-    async def propose(self, path: str, text: str, why: str) -> Proposal:
+    def require_editable(self) -> None:
+        """Raises UsageError ``CONSOLIDATION_OFF``."""
+        if self._settings().consolidation == "off":
+            raise UsageError(
+                "CONSOLIDATION_OFF",
+                "memory.consolidation is off: memory is not edited.",
+                hint="Set memory.consolidation to ask or auto.",
+            )
+
+    async def propose(
+        self, path: str, text: str, why: str, *, along: Callable[[sqlite3.Connection], None] | None = None
+    ) -> Proposal:
         """Keep an edit until it is accepted or rejected; accepted at once if the settings say so.
+
+        ``along`` is written in the same transaction.
 
         Raises:
             UsageError: ``BAD_MEMORY_FILE``; ``CONSOLIDATION_OFF``.
         """
-        settings = self._settings()
-        if settings.consolidation == "off":
-            raise UsageError("CONSOLIDATION_OFF", "memory.consolidation is off: memory is not edited.")
+        self.require_editable()
         before = self.files.find(path) or ""
         made = Proposal(new_id("prp"), path, _digest(before), text, why, "open", now_iso())
 
@@ -105,9 +116,12 @@ class MemoryBook:
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (made.id, path, made.before_digest, text, why, made.status, made.created_at),
             )
+            if along is not None:
+                along(db)
 
         await self._database.commit(work)
-        return await self.settle(made.id, accept=True) if settings.consolidation == "auto" else made
+        accepts = self._settings().consolidation == "auto"
+        return await self.settle(made.id, accept=True) if accepts else made
 
     def proposals(self) -> list[Proposal]:
         """Edits that wait, the oldest first."""
@@ -133,7 +147,9 @@ class MemoryBook:
                 "NO_PROPOSAL", "There is no such proposal that waits.", hint="See: memory.proposals"
             )
         if accept:
-            if _digest(self.files.find(found.path) or "") != found.before_digest:
+            current = _digest(self.files.find(found.path) or "")
+            # a process that died here may have written it already
+            if current not in (found.before_digest, _digest(found.text)):
                 raise UsageError(
                     "MEMORY_CHANGED",
                     f"{found.path} has changed since the edit was proposed; it was left as it is.",

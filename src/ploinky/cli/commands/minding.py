@@ -47,6 +47,14 @@ def memory_write(invocation: Invocation, name: str, assistant: str | None) -> No
     ask(invocation, "memory.writeFile", params)
 
 
+@command("consolidate", "ploinky memory consolidate", "ploinky memory consolidate -a helper --again")
+@click.option("--again", is_flag=True, help="Look at all notes, also those of earlier times.")
+@_of
+def memory_consolidate(invocation: Invocation, assistant: str | None, again: bool) -> None:
+    """Let the model say what of the daily notes belongs into MEMORY.md."""
+    ask(invocation, "memory.consolidate", {"profileId": assistant, "again": again}, _consolidated)
+
+
 @command("proposals", "ploinky memory proposals", "ploinky memory proposals --accept prp_1234")
 @click.option("--accept", metavar="ID", help="Accept an edit.")
 @click.option("--reject", metavar="ID", help="Reject an edit.")
@@ -260,6 +268,25 @@ def _cell(value: JsonValue) -> str:
 def _text(console: Console, value: JsonValue) -> None:
     text = value.get("text") if isinstance(value, dict) else None
     console.line(str(text).rstrip("\n") if text is not None else "There is none.")
+
+
+def _consolidated(console: Console, value: JsonValue) -> None:
+    assert isinstance(value, dict)
+    facts, proposal = value["facts"], value["proposal"]
+    for fact in facts if isinstance(facts, list) else []:
+        console.line(f"- {fact}")
+    if not value["entries"]:
+        console.line("There are no new notes.")
+    elif not isinstance(proposal, dict):
+        console.line(f"Nothing of {value['entries']} notes belongs into MEMORY.md.")
+    elif proposal["status"] == "open":
+        console.line(f"Waits for you: ploinky memory proposals --accept {proposal['id']}")
+    else:
+        console.line("Added to MEMORY.md.")
+    if value["outside"]:
+        console.line(f"{value['outside']} notes came from outside and were left out.")
+    if value["left"]:
+        console.line(f"{value['left']} notes are left for the next time. {value['stopped'] or ''}".rstrip())
 
 
 def _facts(console: Console, value: JsonValue) -> None:

@@ -39,6 +39,12 @@ class SettleParams(OfAssistant):
     accept: bool
 
 
+class ConsolidateParams(OfAssistant):
+    """``again``: look at all notes, also those of earlier times."""
+
+    again: bool = False
+
+
 async def list_substrate(call: Call, params: OfAssistant) -> list[JsonObject]:
     """The files that make an assistant who it is, and when each is part of the context."""
     return assistant_of(call, params).substrate.files()
@@ -98,6 +104,14 @@ async def reindex_memory(call: Call, params: OfAssistant) -> JsonObject:
     return memory.facts()
 
 
+async def consolidate_memory(call: Call, params: ConsolidateParams) -> JsonObject:
+    """Let the model say which facts of the daily notes belong into MEMORY.md; the notes stay as they are.
+
+    ``proposal`` waits for a word, or was accepted if the settings say so; null if there was nothing to add.
+    """
+    return (await assistant_of(call, params).consolidate(again=params.again)).wire()
+
+
 async def list_proposals(call: Call, params: OfAssistant) -> list[JsonObject]:
     """Edits of memory that wait for a person."""
     return [each.wire() for each in assistant_of(call, params).memory.proposals()]
@@ -119,6 +133,9 @@ KNOWLEDGE_METHODS: tuple[Method[Any], ...] = (
     reading("memory.search", SearchParams, list[dict[str, Any]], Scope.ASSISTANTS_USE, search_memory),
     reading("memory.status", OfAssistant, dict[str, Any], Scope.ASSISTANTS_USE, memory_status),
     Method("memory.reindex", OfAssistant, dict[str, Any], Scope.ASSISTANTS_MANAGE, reindex_memory),
+    Method(
+        "memory.consolidate", ConsolidateParams, dict[str, Any], Scope.ASSISTANTS_MANAGE, consolidate_memory
+    ),
     reading("memory.proposals", OfAssistant, list[dict[str, Any]], Scope.ASSISTANTS_USE, list_proposals),
     Method("memory.settle", SettleParams, dict[str, Any], Scope.ASSISTANTS_USE, settle_proposal),
 )
