@@ -19,10 +19,10 @@ from ploinky.skills.runs import Bounds
 from ploinky.skills.safety.rules import Verdict
 from ploinky.skills.sandbox import Sandbox
 from ploinky.skills.shelf import Proposal, Shelf, ShelfSettings
+from ploinky.workspace.settings import SandboxSettings
 from tests.engines import absent
 from tests.skills.registry import TOOL, serving
-
-pytestmark = pytest.mark.bubblewrap
+from tests.skills.sandboxes import ENGINES, require_engine
 
 SKILL = """# Tide
 
@@ -74,15 +74,15 @@ def keys() -> Keys:
     return Keys()
 
 
-@pytest.fixture
-def shelf(tmp_path: Path, keys: Keys, port: int) -> Shelf:
-    if shutil.which("bwrap") is None:
-        absent("bubblewrap", "bwrap is not installed")
+@pytest.fixture(params=ENGINES)
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, keys: Keys, port: int) -> Shelf:
+    require_engine(request.param)
     root = tmp_path / "assistant"
-    root.mkdir()
+    root.mkdir(exist_ok=True)
     here = frozenset({f"127.0.0.1:{port}"})
     policy = OutboundPolicy(allow=here)
-    settings = ShelfSettings(Sandbox(os.environ, policy), policy, {"npm": here}, Bounds(timeout_s=60))
+    sandbox = Sandbox(os.environ, policy, SandboxSettings.model_validate({"engine": request.param}))
+    settings = ShelfSettings(sandbox, policy, {"npm": here}, Bounds(timeout_s=90))
     return Shelf(root, "mara", settings, keys)
 
 

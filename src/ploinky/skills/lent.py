@@ -38,10 +38,11 @@ def lend(folder: Path, *, rootless: bool, keeps_id: bool) -> Lent:
     if os.geteuid() != 0:
         return Lent(folder, f"{os.geteuid()}:{os.getegid()}")
     owner = folder.lstat()
-    if owner.st_uid != 0:
+    left_by_a_killed_run = _FIRST <= owner.st_uid < _FIRST + _COUNT
+    if owner.st_uid != 0 and not left_by_a_killed_run:
         return Lent(folder, f"{owner.st_uid}:{owner.st_gid}")
     uid = _FIRST + secrets.randbelow(_COUNT)
-    _give(folder, 0, uid)
+    _give(folder, owner.st_uid, uid)
     return Lent(folder, f"{uid}:{uid}", uid)
 
 

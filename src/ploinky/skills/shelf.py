@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,20 +19,21 @@ import anyio
 
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import NeedsApprovalError, NotFoundError, PloinkyError, UsageError
-from ploinky.base.files import FileLock, read_inside, safe_join
+from ploinky.base.files import read_inside, safe_join
 from ploinky.base.outbound import OutboundPolicy
 from ploinky.base.redaction import Redactor
 from ploinky.skills.document import skill_id
+from ploinky.skills.folders import SkillFolders, digests_of
 from ploinky.skills.model import Skill
 from ploinky.skills.plans import Registries, Step, plan_steps
-from ploinky.skills.records import FindingRecord, SkillRecord, StepRecord, read_record, write_record
+from ploinky.skills.records import FindingRecord, SkillRecord, StepRecord
 from ploinky.skills.runs import Bounds, Ran, RunPlan
 from ploinky.skills.safety.rules import Verdict
 from ploinky.skills.safety.skill import Analysis, analyse
 from ploinky.skills.sandbox import Sandbox
 from ploinky.skills.sources import Bundle, fetch_skill
 
-_MADE_HOME = ".home"
+_UNINSTALL_TIMEOUT_S = 30.0
 
 
 class Credentials(Protocol):
@@ -96,7 +96,7 @@ class Shelf:
 
     def __init__(self, root: Path, owner: str, settings: ShelfSettings, credentials: Credentials) -> None:
         self.root = root
-        self._folder = root / "skills"
+        self._folders = SkillFolders(root / "skills")
         self.owner = owner
         self._settings = settings
         self._credentials = credentials
@@ -131,25 +131,24 @@ class Shelf:
             NeedsApprovalError: ``SKILL_NEEDS_APPROVAL`` without an approval of exactly this proposal.
         """
         self._require_allowed(proposal, approved_by, digest)
-        self._folder.mkdir(exist_ok=True)
-        name = proposal.skill.name
-        staging = self._folder / f".staging-{name}"
+        folders = self._folders
         async with self._locked():
-            shutil.rmtree(staging, ignore_errors=True)
+            staging = await anyio.to_thread.run_sync(
+                folders.stage, proposal.skill.name, proposal.bundle.files
+            )
             try:
-                await anyio.to_thread.run_sync(_write_files, staging, proposal.bundle.files)
                 for step in proposal.steps:
                     if not step.by_hand:
                         await self._run_step(staging, step)
                 record = self._record(proposal, staging, approved_by)
-                self._put_in_place(staging, record)
+                await anyio.to_thread.run_sync(folders.put_in_place, staging, record)
             finally:
-                shutil.rmtree(staging, ignore_errors=True)
+                folders.discard(staging)
         return record
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
-        lock = FileLock(self._folder / ".lock", timeout_s=2 * self._settings.bounds.timeout_s)
+        lock = self._folders.locked(2 * self._settings.bounds.timeout_s)
         await anyio.to_thread.run_sync(lock.__enter__)
         try:
             yield
@@ -159,15 +158,12 @@ class Shelf:
     def uninstall(self, name: str) -> None:
         """Remove a skill and what it made; its credentials stay until they are deleted."""
         self.require(name)
-        with FileLock(self._folder / ".lock", timeout_s=30):
-            shutil.rmtree(self._installed(name), ignore_errors=True)
-            shutil.rmtree(self._state(name), ignore_errors=True)
-            self._record_file(name).unlink(missing_ok=True)
+        with self._folders.locked(_UNINSTALL_TIMEOUT_S):
+            self._folders.remove(name)
 
     def records(self) -> list[SkillRecord]:
         """Every installed skill, by name."""
-        found = (read_record(path) for path in sorted((self._folder / "records").glob("*.json")))
-        return [each for each in found if each is not None]
+        return self._folders.records()
 
     def catalogue(self) -> list[tuple[str, str]]:
         """Name and description of every skill that is as it was when it was judged."""
@@ -175,12 +171,10 @@ class Shelf:
 
     def changed(self, record: SkillRecord) -> tuple[str, ...]:
         """Files that are not what was installed; ``.home`` may change."""
-        now = _digests(self._installed(record.id))
-        then = {**record.files, **record.made}
-        return tuple(sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name)))
+        return self._folders.changed(record)
 
     def find(self, name: str) -> SkillRecord | None:
-        return read_record(self._record_file(name)) if skill_id(name) == name else None
+        return self._folders.find(name) if skill_id(name) == name else None
 
     def require(self, name: str) -> SkillRecord:
         """The record of an installed skill.
@@ -202,7 +196,7 @@ class Shelf:
     def read(self, name: str, path: str) -> str:
         """A file of a skill as text."""
         self._offered(name)
-        folder = self._installed(name)
+        folder = self._folders.installed(name)
         return read_inside(folder, safe_join(folder, path), max_bytes=1024 * 1024).decode("utf-8", "replace")
 
     async def run(self, name: str, argv: Sequence[str], *, stdin: bytes = b"") -> Ran:
@@ -213,7 +207,7 @@ class Shelf:
         record = self._offered(name)
         if not argv or not all(argv[:1]):
             raise UsageError("SKILL_COMMAND", "Say which program of the skill to run.")
-        state = self._state(name)
+        state = self._folders.state(name)
         state.mkdir(parents=True, exist_ok=True)
         keys = self.granted(record)
         plan = RunPlan(
@@ -221,7 +215,7 @@ class Shelf:
             state,
             frozenset(record.hosts),
             {**keys, "SKILL_DIR": "/skill", "PYTHONPATH": "/skill/lib/python"},
-            {"/skill": self._installed(name)},
+            {"/skill": self._folders.installed(name)},
             seen_at="/state",
             cwd="/skill",
             stdin=stdin,
@@ -293,7 +287,7 @@ class Shelf:
 
     def _record(self, proposal: Proposal, staging: Path, approved_by: str | None) -> SkillRecord:
         files = proposal.bundle.digests()
-        made = {name: digest for name, digest in _digests(staging).items() if files.get(name) != digest}
+        made = {name: digest for name, digest in digests_of(staging).items() if files.get(name) != digest}
         skill = proposal.skill
         return SkillRecord(
             id=skill.name,
@@ -324,19 +318,6 @@ class Shelf:
             installed_at=now_iso(),
         )
 
-    def _put_in_place(self, staging: Path, record: SkillRecord) -> None:
-        """The new files, then their record; between the two the skill counts as changed."""
-        target = self._installed(record.id)
-        target.parent.mkdir(exist_ok=True)
-        (self._folder / "records").mkdir(exist_ok=True)
-        old = self._folder / f".old-{record.id}"
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        staging.rename(target)
-        write_record(self._record_file(record.id), record)
-        shutil.rmtree(old, ignore_errors=True)
-
     def _difference(self, bundle: Bundle, before: SkillRecord | None) -> str:
         if before is None:
             return ""
@@ -349,44 +330,9 @@ class Shelf:
                 lines.append(f"removed: {name}")
                 continue
             lines.append(f"{'changed' if name in before.files else 'added'}: {name}")
-            old = self._installed(before.id) / name
+            old = self._folders.installed(before.id) / name
             was = old.read_text("utf-8", "replace") if name in before.files and old.is_file() else ""
             lines += difflib.unified_diff(
                 was.splitlines(), bundle.files[name].decode("utf-8", "replace").splitlines(), lineterm="", n=1
             )
         return "\n".join(lines[:2000])
-
-    def _installed(self, name: str) -> Path:
-        return safe_join(self._folder, "installed", name)
-
-    def _state(self, name: str) -> Path:
-        return safe_join(self._folder, "state", name)
-
-    def _record_file(self, name: str) -> Path:
-        return self._folder / "records" / f"{name}.json"
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir(parents=True)
-    for name, data in files.items():
-        path = safe_join(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        if data.startswith(b"#!"):
-            path.chmod(0o755)
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below ``folder``; of a link, that of where it points."""
-    found: dict[str, str] = {}
-    if not folder.is_dir():
-        return found
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if name.partition("/")[0] == _MADE_HOME:
-            continue
-        if path.is_symlink():
-            found[name] = "link:" + hashlib.sha256(str(path.readlink()).encode()).hexdigest()
-        elif path.is_file():
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
