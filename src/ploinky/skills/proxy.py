@@ -7,12 +7,13 @@ machine reaches the world through a proxy of its own, that one is asked to conne
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import anyio
 import anyio.abc
@@ -133,12 +134,22 @@ async def _through(upstream: str, host: str, port: int) -> anyio.abc.SocketStrea
     parts = urlsplit(upstream if "://" in upstream else f"http://{upstream}")
     with anyio.fail_after(_CONNECT_TIMEOUT_S):
         far = await anyio.connect_tcp(parts.hostname or "127.0.0.1", parts.port or 3128)
-        await far.send(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        await far.send(
+            f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{_password(parts)}\r\n".encode()
+        )
         head, _ = await _read_head(far)
     if b" 200" not in head.split(b"\r\n", 1)[0]:
         await far.aclose()
         raise OSError("the proxy of this machine refused")
     return far
+
+
+def _password(upstream: SplitResult) -> str:
+    """The header that this machine's proxy wants of its users, if its address holds one."""
+    if upstream.username is None:
+        return ""
+    pair = f"{unquote(upstream.username)}:{unquote(upstream.password or '')}"
+    return f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
 
 
 async def _read_head(stream: anyio.abc.SocketStream) -> tuple[bytes, bytes]:
