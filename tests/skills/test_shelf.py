@@ -74,14 +74,24 @@ def keys() -> Keys:
     return Keys()
 
 
-@pytest.fixture(params=ENGINES)
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, keys: Keys, port: int) -> Shelf:
-    require_engine(request.param)
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """bubblewrap, unless a test goes over every engine."""
+    name = str(getattr(request, "param", "bubblewrap"))
+    require_engine(name)
+    return name
+
+
+on_every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
+
+
+@pytest.fixture
+def shelf(engine: str, tmp_path: Path, keys: Keys, port: int) -> Shelf:
     root = tmp_path / "assistant"
     root.mkdir(exist_ok=True)
     here = frozenset({f"127.0.0.1:{port}"})
     policy = OutboundPolicy(allow=here)
-    sandbox = Sandbox(os.environ, policy, SandboxSettings.model_validate({"engine": request.param}))
+    sandbox = Sandbox(os.environ, policy, SandboxSettings.model_validate({"engine": engine}))
     settings = ShelfSettings(sandbox, policy, {"npm": here}, Bounds(timeout_s=90))
     return Shelf(root, "mara", settings, keys)
 
@@ -109,6 +119,7 @@ def left_over(shelf_root: Path) -> list[str]:
     return sorted(each.name for each in (shelf_root / "skills").iterdir() if each.name != ".lock")
 
 
+@on_every_engine
 async def test_a_harmless_skill_is_installed_loaded_read_and_run(shelf: Shelf, source: Path) -> None:
     proposal = await propose(shelf, source)
     assert proposal.verdict is Verdict.ALLOW
@@ -123,6 +134,7 @@ async def test_a_harmless_skill_is_installed_loaded_read_and_run(shelf: Shelf, s
     assert ran.stdout == b"key= other= state=low\nread-only\n"
 
 
+@on_every_engine
 async def test_a_key_reaches_the_script_and_nothing_else(
     shelf: Shelf, source: Path, keys: Keys, tmp_path: Path
 ) -> None:
@@ -214,6 +226,7 @@ async def test_an_update_shows_the_difference_and_uninstall_removes_all(
     assert [each.name for each in remaining] == [".lock"]
 
 
+@on_every_engine
 async def test_structured_entries_are_installed_by_our_own_commands(
     shelf: Shelf, tmp_path: Path, port: int
 ) -> None:
