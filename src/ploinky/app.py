@@ -10,39 +10,28 @@ import contextlib
 import functools
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
 from ploinky.base.errors import PloinkyError
-from ploinky.base.redaction import RedactingFilter
-from ploinky.channel.binary import launcher_folder
-from ploinky.lifecycle.context import LifecycleContext, RouterAddress
-from ploinky.manifest.env import looks_like_key
-from ploinky.operations.gateway_control import bind_host
+from ploinky.base.jsontypes import JsonValue
 from ploinky.operations.platform import Platform
-from ploinky.operations.remembered_engine import engine_to_use, remember_engine
-from ploinky.operations.routing import last_port
-from ploinky.repos.store import RepoStore
-from ploinky.router.callers import OWNER, Caller, CallerKind
-from ploinky.runtimes.choose import choose_runtime
-from ploinky.secrets.client_tokens import ClientToken, ClientTokens
 from ploinky.secrets.stores import SecretStores
 from ploinky.secrets.tokens import OwnerToken, TokenSigner
+from ploinky.workspace.documents import CONFIG_INVALID, read_json_object
 from ploinky.workspace.layout import Layout, find_workspace, require_workspace, runtime_folder
 from ploinky.workspace.profiles import active_profile
-from ploinky.workspace.registry import Registry
-from ploinky.workspace.settings import Settings, load_settings
 from ploinky.workspace.structure import init_workspace
 
 if TYPE_CHECKING:
     from ploinky.assistants.household import Household
     from ploinky.assistants.toolkit import AgentTools
+    from ploinky.lifecycle.context import LifecycleContext
     from ploinky.skills.sandbox import Sandbox
     from ploinky.skills.shelf import Shelf
+    from ploinky.workspace.settings import Settings
 
 _log = logging.getLogger(__name__)
 ENGINE_VARIABLE = "PLOINKY_RUNTIME"
@@ -68,31 +57,44 @@ class Choices:
 def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform:
     """The platform of the workspace around ``start_dir``; made there if it is missing and asked for.
 
-    Opens no engine and starts no event loop.
+    Opens no engine and starts no event loop. The settings are read here and checked by who uses them.
 
     Raises:
         NotFoundError: ``NO_WORKSPACE``.
-        PloinkyError: ``CONFIG_INVALID``.
+        PloinkyError: ``CONFIG_INVALID`` if the settings are no JSON object.
     """
     if make_workspace and find_workspace(choices.start_dir) is None:
         layout = init_workspace(choices.start_dir)
     else:
         layout = require_workspace(choices.start_dir)
-    settings = load_settings(layout)
-    secrets = SecretStores(layout, choices.environ, settings.secrets)
+    document = read_json_object(layout.config_file, code=CONFIG_INVALID)
+    read_settings = functools.cache(functools.partial(_checked, layout, document))
+    section = functools.partial(_secrets_section, document, read_settings)
+    secrets = SecretStores(layout, choices.environ, section)
     return Platform(
         layout=layout,
         environ=choices.environ,
         secrets=secrets,
-        settings=settings,
-        registry=Registry(layout),
-        repos=RepoStore(layout, environ=choices.environ),
         profile=active_profile(layout, choices.environ, choices.profile),
-        open_lifecycle=functools.partial(_open_lifecycle, layout, settings, secrets, choices),
+        read_settings=read_settings,
+        open_lifecycle=functools.partial(_open_lifecycle, layout, read_settings, secrets, choices),
         serve_args=_serve_args(layout, choices),
         runtime=choices.engine,
         trust=choices.trust,
     )
+
+
+def _checked(layout: Layout, document: dict[str, object] | None) -> Settings:
+    from ploinky.workspace.settings import check_settings
+
+    return check_settings(layout.config_file, document)
+
+
+def _secrets_section(
+    document: dict[str, object] | None, read_settings: Callable[[], Settings]
+) -> Mapping[str, JsonValue]:
+    """``secrets`` of the settings; a workspace without any does not load their models for that."""
+    return read_settings().secrets if document and "secrets" in document else {}
 
 
 async def run_gateway_here(platform: Platform, choices: Choices, *, port: int) -> None:
@@ -100,11 +102,15 @@ async def run_gateway_here(platform: Platform, choices: Choices, *, port: int) -
     from ploinky.gateway.app import Listen
     from ploinky.gateway.otel import open_tracer
     from ploinky.gateway.process import GatewayWiring, run_gateway
+    from ploinky.gateway.verifier import Verifier
+    from ploinky.operations.gateway_control import bind_host
+    from ploinky.operations.remembered_engine import remember_engine
     from ploinky.providers.credentials import Keyring
+    from ploinky.secrets.client_tokens import ClientTokens
 
     async with platform.open_lifecycle() as ctx:
         remember_engine(ctx.layout, ctx.runtime.kind)
-        verifier = _Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
+        verifier = Verifier(OwnerToken(ctx.layout), ctx.signer, ClientTokens(ctx.layout))
         fresh = functools.partial(_platform_in_gateway, choices)
         household = functools.partial(make_household, platform)
         wiring = GatewayWiring(
@@ -168,6 +174,8 @@ def _open_sandbox(platform: Platform) -> Sandbox:
 
 def _known_secrets(platform: Platform) -> list[str]:
     """Every secret value that this process can know of: kept ones, credentials, keys of its environment."""
+    from ploinky.manifest.env import looks_like_key
+
     kept = platform.secrets.kept_values()
     credentials = platform.secrets.credentials
     sealed = [value for scope in credentials.scopes() for value in credentials.get_all(scope).values()]
@@ -183,6 +191,8 @@ def owner_token(platform: Platform, *, rotate: bool = False) -> str:
 
 def start_logging(platform: Platform, *, verbose: bool) -> None:
     """Send the log of this process to stderr, free of every secret that it knows now or comes to know."""
+    from ploinky.base.redaction import RedactingFilter
+
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     redactor = platform.secrets.redactor
@@ -195,8 +205,19 @@ def start_logging(platform: Platform, *, verbose: bool) -> None:
 
 @contextlib.asynccontextmanager
 async def _open_lifecycle(
-    layout: Layout, settings: Settings, secrets: SecretStores, choices: Choices
+    layout: Layout, read_settings: Callable[[], Settings], secrets: SecretStores, choices: Choices
 ) -> AsyncIterator[LifecycleContext]:
+    import anyio
+
+    from ploinky.channel.binary import launcher_folder
+    from ploinky.lifecycle.context import LifecycleContext, RouterAddress
+    from ploinky.operations.remembered_engine import engine_to_use
+    from ploinky.operations.routing import last_port
+    from ploinky.repos.store import RepoStore
+    from ploinky.runtimes.choose import choose_runtime
+    from ploinky.workspace.registry import Registry
+
+    settings = read_settings()
     OwnerToken(layout).ensure()
     runtime_dir = runtime_folder(layout, choices.environ)
     name = engine_to_use(layout, asked=choices.engine, configured=settings.runtime)
@@ -228,32 +249,3 @@ def _serve_args(layout: Layout, choices: Choices) -> tuple[str, ...]:
     words += ["--profile", choices.profile] if choices.profile else []
     words += ["--trust"] if choices.trust else []
     return (*words, "serve")
-
-
-class _Verifier:
-    """The owner's token, the agents' signed ones and the clients', as the router wants them."""
-
-    def __init__(self, owner: OwnerToken, signer: TokenSigner, clients: ClientTokens) -> None:
-        self._owner = owner
-        self._signer = signer
-        self._clients = clients
-
-    def verify(self, token: str) -> Caller | None:
-        if self._owner.verify(token):
-            return OWNER
-        client = self._clients.verify(token)
-        if client is not None:
-            return _client(client)
-        known = self._signer.verify(token)
-        return None if known is None else Caller(CallerKind.AGENT, known.agent)
-
-    def act_as(self, name: str) -> Caller | None:
-        kind, _, who = name.partition(":")
-        if kind == CallerKind.ASSISTANT and who:
-            return Caller(CallerKind.ASSISTANT, who)
-        known = self._clients.find(who) if kind == CallerKind.CLIENT else None
-        return None if known is None else _client(known)
-
-
-def _client(token: ClientToken) -> Caller:
-    return Caller(CallerKind.CLIENT, token.name, frozenset(token.scopes), token.agents)

@@ -239,10 +239,21 @@ def test_doctor_finds_and_repairs(stage: Stage) -> None:
     assert {"versions", "git", "launcher", "sockets", "gateway", "engine podman"} <= set(checks)
 
 
-def test_a_torn_configuration_stops_every_command_and_is_kept(stage: Stage) -> None:
+@pytest.mark.parametrize("words", [("list", "agents"), ("vars",), ("token",), ("start",)])
+def test_a_torn_configuration_stops_every_command_and_is_kept(words: tuple[str, ...], stage: Stage) -> None:
+    stage.layout.config_file.write_text('{"gateway": {', encoding="utf-8")
+    done = stage.run(*words, code=1)
+    assert "config.json, line 1, column 14: not valid JSON" in done.err
+    assert stage.layout.config_file.read_text(encoding="utf-8") == '{"gateway": {'
+
+
+def test_a_mistyped_configuration_stops_what_uses_it_and_is_kept(stage: Stage) -> None:
+    stage.run("enable", "agent", "echo")
     stage.layout.config_file.write_text('{"gatewy": {}}', encoding="utf-8")
-    done = stage.run("list", "agents", code=1)
-    assert "did you mean 'gateway'?" in done.err
+    for words in (("start",), ("stop", "echo"), ("doctor",)):
+        done = stage.run(*words, code=None)
+        assert done.code, words
+        assert "did you mean 'gateway'?" in done.out + done.err, words
     assert stage.layout.config_file.read_text(encoding="utf-8") == '{"gatewy": {}}'
 
 

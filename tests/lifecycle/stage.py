@@ -66,7 +66,7 @@ class Stage:
     def with_environ(self, **values: str) -> Stage:
         """The same workspace as a command sees it that has further variables."""
         environ = {**self.ctx.environ, **values}
-        secrets = SecretStores(self.layout, environ, self.ctx.settings.secrets)
+        secrets = SecretStores(self.layout, environ, lambda: self.ctx.settings.secrets)
         return replace(self, ctx=replace(self.ctx, environ=environ, secrets=secrets))
 
     def with_profile(self, name: str) -> Stage:
@@ -92,7 +92,7 @@ def make_context(
         repos=RepoStore(layout, environ=environ),
         runtime=runtime,
         environ=environ,
-        secrets=SecretStores(layout, environ, settings.secrets),
+        secrets=SecretStores(layout, environ, lambda: settings.secrets),
         runtime_dir=runtime_dir,
         launcher_dir=launcher_folder({}),
         signer=TokenSigner(layout),

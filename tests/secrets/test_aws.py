@@ -33,7 +33,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.secrets.stores import SecretStores
 from ploinky.workspace.layout import Layout
 try:
-    SecretStores(Layout(Path(sys.argv[1])), {}, json.loads(sys.argv[2])).sources("prod").find("X")
+    SecretStores(Layout(Path(sys.argv[1])), {}, lambda: json.loads(sys.argv[2])).sources("prod").find("X")
 except PloinkyError as error:
     print(error.code, error.hint)
 """
@@ -63,7 +63,7 @@ def endpoint() -> Iterator[str]:
 
 def stores(layout: Layout, endpoint: str, environ: dict[str, str] = ENVIRON, **changes: str) -> SecretStores:
     store: JsonObject = {"type": "aws", "endpoint": endpoint, **changes}
-    return SecretStores(layout, environ, {"stores": [store], "timeoutSeconds": 20})
+    return SecretStores(layout, environ, lambda: {"stores": [store], "timeoutSeconds": 20})
 
 
 def test_one_secret_holds_the_values_of_a_profile(layout: Layout, endpoint: str) -> None:

@@ -195,7 +195,7 @@ def test_no_manifest_gets_the_keys_of_the_platform(layout: Layout) -> None:
     environ = {"PLOINKY_MASTER_KEY": "ab" * 32, "VAULT_TOKEN": "root", "OUR_ID": "role-secret"}
     store: JsonObject = {"type": "vault", "address": "https://vault.example", "path": "x"}
     approle: JsonObject = {"method": "approle", "roleId": "r", "secretIdFrom": "secrets:OUR_ID"}
-    stores = SecretStores(layout, environ, {"stores": [store, {**store, "auth": approle}]})
+    stores = SecretStores(layout, environ, lambda: {"stores": [store, {**store, "auth": approle}]})
     stores.kept.set("OUR_ID", "role-secret")
     stores.kept.set("ALIAS", "$PLOINKY_MASTER_KEY")
     sources = stores.sources("dev")

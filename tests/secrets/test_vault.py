@@ -51,7 +51,7 @@ def section(server: VaultServer, **changes: Any) -> JsonObject:
 
 
 def stores(layout: Layout, config: JsonObject, environ: dict[str, str] | None = None) -> SecretStores:
-    return SecretStores(layout, {"VAULT_TOKEN": ROOT} if environ is None else environ, config)
+    return SecretStores(layout, {"VAULT_TOKEN": ROOT} if environ is None else environ, lambda: config)
 
 
 def failure(act: Callable[[], object]) -> PloinkyError:

@@ -18,6 +18,7 @@ class CamelModel(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         frozen=True,
+        defer_build=True,  # most commands use few of the models that their imports bring along
     )
 
 

@@ -97,7 +97,7 @@ def follow(
         async with contextlib.aclosing(_closable(begin())) as events:
             async for event in events:
                 if invocation.as_json and stream:
-                    invocation.console.json_line(event.model_dump_json())
+                    invocation.console.json_line(event.to_json())
                 elif not invocation.as_json:
                     renderer.show(event)
                 if isinstance(event, Result):

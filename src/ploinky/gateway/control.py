@@ -94,7 +94,7 @@ class Control:
             tasks.start_soon(end_with, request.closing.wait())
             tasks.start_soon(keep_alive)
             async for each in self.events():
-                await send_chunk(request.send, event(each.model_dump_json().encode()))
+                await send_chunk(request.send, event(each.to_json().encode()))
             tasks.cancel_scope.cancel()
         await end_event_stream(request.send)
 

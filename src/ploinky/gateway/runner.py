@@ -112,7 +112,7 @@ class Runner:
                         if isinstance(event, Result):
                             operation.result = event.value
                         else:
-                            self._tell(operation, "event", event.model_dump(mode="json"))
+                            self._tell(operation, "event", event.to_object())
             if operation.scope.cancelled_caught:
                 operation.error = PloinkyError("CANCELLED", f"{operation.title} was cancelled.")
         except PloinkyError as error:

@@ -25,8 +25,9 @@ from ploinky.gateway.rpc.method import Scope
 from ploinky.gateway.rpc.scopes import allows, scopes_of
 from ploinky.gateway.rpc.socket import refuse_websocket
 from ploinky.manifest.refs import parse_agent_ref
+from ploinky.operations.gateway_news import gateway_log
 from ploinky.operations.inside import open_program, shell_args
-from ploinky.operations.logs import gateway_log, logs
+from ploinky.operations.logs import logs
 from ploinky.operations.platform import Platform
 from ploinky.router.http import HttpError
 from ploinky.wire.events import Event, Output

@@ -9,15 +9,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ploinky.repos.store import RepoStore
-from ploinky.runtimes.protocol import Runtime
-from ploinky.secrets.stores import SecretStores
-from ploinky.secrets.tokens import TokenSigner
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.profiles import ActiveProfile, ProfileOrigin
-from ploinky.workspace.registry import Registry, RegistryEntry
-from ploinky.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from ploinky.repos.store import RepoStore
+    from ploinky.runtimes.protocol import Runtime
+    from ploinky.secrets.stores import SecretStores
+    from ploinky.secrets.tokens import TokenSigner
+    from ploinky.workspace.registry import Registry, RegistryEntry
+    from ploinky.workspace.settings import Settings
 
 
 @dataclass(frozen=True)

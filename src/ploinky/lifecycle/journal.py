@@ -32,7 +32,7 @@ _SHORT_WAIT_S = 0.3
 class Journal(BaseModel):
     """The step that a start is in. ``start_id`` marks the programs it runs on the host."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     key: str
     start_id: str

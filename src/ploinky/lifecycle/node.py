@@ -45,7 +45,7 @@ Ranges = Annotated[dict[str, str], BeforeValidator(_only_texts)]
 class PackageFile(BaseModel):
     """The fields of a ``package.json`` that count here; a foreign file, so others are ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     name: str | None = None
     version: str | None = None

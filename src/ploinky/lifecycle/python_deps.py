@@ -27,7 +27,7 @@ _T = TypeVar("_T", bound=BaseModel)
 
 
 class _Foreign(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class _Project(_Foreign):
@@ -36,7 +36,7 @@ class _Project(_Foreign):
 
 
 class _ProjectFile(_Foreign):
-    project: _Project = _Project()
+    project: _Project = Field(default_factory=_Project)
 
 
 class _LockedPackage(_Foreign):

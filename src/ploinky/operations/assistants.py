@@ -1,7 +1,7 @@
 """``assistant``, ``memory``, ``cron``, ``approvals``, ``heartbeat``: what people do with assistants.
 
 Which assistants there are is files, so making and removing one needs no gateway, and a running one follows
-within a second. Everything else is the running gateway's.
+within a second. Everything else is the running gateway's (``gateway_rpc.ask_gateway``).
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from ploinky.assistants.configuration import read_configuration
 from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import closest
-from ploinky.operations.gateway_rpc import require_rpc
 from ploinky.operations.platform import Platform
 from ploinky.wire.events import Event, Notice, Result
-from ploinky.workspace.layout import Layout
-
-_LONG_S = 1200.0
 
 
 async def list_assistants(platform: Platform) -> AsyncIterator[Event]:
@@ -83,12 +79,3 @@ async def delete_assistant(platform: Platform, assistant: str, *, purge: bool) -
     elif root is not None:
         yield Notice(message=f"Its folder stays: {root}")
     yield Result(value={"id": assistant, "deleted": True, "purged": purge})
-
-
-async def ask_gateway(layout: Layout, method: str, params: JsonObject) -> AsyncIterator[Event]:
-    """The result of one RPC method of the running gateway.
-
-    Raises:
-        PloinkyError: ``GATEWAY_DOWN``, or what the method answered with.
-    """
-    yield Result(value=await require_rpc(layout).call(method, params, timeout_s=_LONG_S))

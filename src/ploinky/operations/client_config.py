@@ -21,7 +21,6 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.files import FileLock, read_text, require_unlinked, write_atomic
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.operations.endpoint import find_endpoint
-from ploinky.operations.gateway_control import bind_host
 from ploinky.operations.platform import Platform
 from ploinky.operations.routing import last_port
 from ploinky.wire.events import Event, Notice, Output, Result
@@ -233,9 +232,16 @@ def _entry(platform: Platform, request: ConfigRequest) -> ServerEntry:
     if request.token is None:
         return ServerEntry(command)
     endpoint = find_endpoint(platform.layout)
-    port = last_port(platform.layout) or platform.settings.gateway.port
-    base = endpoint.url if endpoint else f"http://{bind_host(platform)}:{port}"
+    base = endpoint.url if endpoint else _usual_url(platform)
     return ServerEntry(command, f"{base}/mcp", request.token)
+
+
+def _usual_url(platform: Platform) -> str:
+    """Where a gateway would listen that does not run now."""
+    from ploinky.operations.gateway_control import bind_host
+
+    port = last_port(platform.layout) or platform.settings.gateway.port
+    return f"http://{bind_host(platform)}:{port}"
 
 
 def _keep(path: Path) -> Path:

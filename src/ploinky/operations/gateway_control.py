@@ -28,7 +28,6 @@ from ploinky.operations.endpoint import (
     gateway_log,
     supervisor_file,
 )
-from ploinky.operations.freshness import environment_of, is_outdated
 from ploinky.operations.gateway_link import find_client
 from ploinky.operations.platform import Platform
 from ploinky.operations.ports import free_port, is_free, port_owner
@@ -107,6 +106,8 @@ async def launch_gateway(platform: Platform, listening: Listening) -> bool:
     """
     if platform.in_gateway:
         return False
+    from ploinky.operations.freshness import environment_of, is_outdated
+
     layout = platform.layout
     lock = FileLock(layout.lock("gateway-launch"), timeout_s=READY_TIMEOUT_S)
     await anyio.to_thread.run_sync(lock.__enter__)

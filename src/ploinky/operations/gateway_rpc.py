@@ -6,7 +6,7 @@ An error of a method comes back as the error it was there: code, message, hint a
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import urlencode
 
 import orjson
@@ -16,8 +16,10 @@ from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.operations.gateway_link import require_address
 from ploinky.router.gateway_client import GatewayAddress
 from ploinky.router.http_client import HttpRequest, open_response
+from ploinky.wire.events import Event, Result
 from ploinky.workspace.layout import Layout
 
+_LONG_S = 1200.0
 _CLASSES: dict[int, type[PloinkyError]] = {
     -32602: UsageError,
     -32001: NotFoundError,
@@ -75,6 +77,15 @@ class GatewayRpc:
 def require_rpc(layout: Layout) -> GatewayRpc:
     """The RPC of the running gateway. Raises PloinkyError ``GATEWAY_DOWN``."""
     return GatewayRpc(require_address(layout))
+
+
+async def ask_gateway(layout: Layout, method: str, params: JsonObject) -> AsyncIterator[Event]:
+    """The result of one RPC method of the running gateway.
+
+    Raises:
+        PloinkyError: ``GATEWAY_DOWN``, or what the method answered with.
+    """
+    yield Result(value=await require_rpc(layout).call(method, params, timeout_s=_LONG_S))
 
 
 def _as_error(error: JsonObject) -> PloinkyError:

@@ -24,7 +24,7 @@ async def add_repo(
             last = line
     yield Notice(message=last)
     agents = [location.agent for location in platform.repos.agents() if location.repo == name]
-    yield Result(value={"repo": name, "agents": list[str | None](agents)})
+    yield Result(value={"repo": name, "agents": [*agents]})
 
 
 async def enable_repo(platform: Platform, name: str) -> AsyncIterator[Event]:
@@ -68,7 +68,7 @@ async def update_repos(platform: Platform, names: tuple[str, ...]) -> AsyncItera
         raise PloinkyError(
             "UPDATE_FAILED", f"Not updated: {', '.join(failed)}.", details={"repos": ", ".join(failed)}
         )
-    yield Result(value={"updated": list[str | None](wanted)})
+    yield Result(value={"updated": [*wanted]})
 
 
 async def list_repos(platform: Platform) -> AsyncIterator[Event]:

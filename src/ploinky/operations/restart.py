@@ -41,7 +41,7 @@ async def restart(platform: Platform, agent: AgentRef | None) -> AsyncIterator[E
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
             yield event
     await refresh_gateway(platform)
-    yield Result(value={"agents": keys})
+    yield Result(value={"agents": [*keys]})
 
 
 async def reinstall(platform: Platform, agent: AgentRef) -> AsyncIterator[Event]:
@@ -54,7 +54,7 @@ async def reinstall(platform: Platform, agent: AgentRef) -> AsyncIterator[Event]
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust, recreate=True)):
             yield event
     await refresh_gateway(platform)
-    yield Result(value={"agents": keys})
+    yield Result(value={"agents": [*keys]})
 
 
 async def refresh_gateway(platform: Platform) -> None:

@@ -63,7 +63,7 @@ async def export_secrets(platform: Platform, path: Path, *, replace: bool) -> As
     record(platform.layout, "secrets_exported", names=sorted(kept))
     write_atomic(path, "".join(map(_line, kept.values())).encode(), mode=_PRIVATE)
     yield Notice(message=f"Wrote {len(kept)} values in clear to {path} (0600).")
-    yield Result(value={"path": str(path), "names": sorted(kept)})
+    yield Result(value={"path": str(path), "names": [*sorted(kept)]})
 
 
 async def encrypt_secrets(platform: Platform) -> AsyncIterator[Event]:

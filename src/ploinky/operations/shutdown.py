@@ -26,4 +26,4 @@ async def shutdown(platform: Platform) -> AsyncIterator[Event]:
             yield Notice(message=f"Removed the sandbox {sandbox.name}, which no agent owned.")
         await ctx.runtime.forget(platform.layout.id)
     forget_engine(platform.layout)
-    yield Result(value={"agents": keys, "router": "stopped" if ended else "was not running"})
+    yield Result(value={"agents": [*keys], "router": "stopped" if ended else "was not running"})

@@ -152,8 +152,11 @@ async def validate_skill(platform: Platform | None, path: Path) -> AsyncIterator
         raise NotFoundError("SKILL_NOT_FOUND", f"There is no SKILL.md at {path}.")
     found = conformance(file.read_bytes(), folder=file.resolve().parent.name)
     for each in found:
-        level = "info" if each.severity == "note" else "warning"
-        yield Notice(level=level, message=f"{file}:{each.line}: {each.message} ({each.code})")
+        harmless = each.severity == "note"
+        yield Notice(
+            level="info" if harmless else "warning",
+            message=f"{file}:{each.line}: {each.message} ({each.code})",
+        )
     faults = [each for each in found if each.code.startswith("STRICT_")]
     if faults:
         raise PloinkyError("SKILL_NOT_CONFORMING", f"{file} has {len(faults)} faults.")

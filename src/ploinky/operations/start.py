@@ -75,7 +75,7 @@ async def start(platform: Platform, agent: AgentRef | None, port: int | None) ->
     if not keys:
         yield Notice(message="No agent is enabled.", hint="See: ploinky list agents")
     yield Notice(message=f"Router: {endpoint.url} (MCP at {endpoint.url}/mcp)")
-    yield Result(value={"agents": keys, "router": {"url": endpoint.url, "pid": endpoint.process.pid}})
+    yield Result(value={"agents": [*keys], "router": {"url": endpoint.url, "pid": endpoint.process.pid}})
 
 
 class _Starter:

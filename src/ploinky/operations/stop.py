@@ -33,4 +33,4 @@ async def stop(platform: Platform, agent: AgentRef | None) -> AsyncIterator[Even
         async with platform.open_lifecycle() as ctx:
             async for event in stop_agents(ctx, keys):
                 yield event
-    yield Result(value={"agents": keys, "router": "stopped" if ended else "was not running"})
+    yield Result(value={"agents": [*keys], "router": "stopped" if ended else "was not running"})

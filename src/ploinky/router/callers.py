@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ploinky.router.routes import AgentRoute
+if TYPE_CHECKING:
+    from ploinky.router.routes import AgentRoute
 
 ACT_AS_HEADER = b"x-ploinky-act-as"
 """With the owner's token: for whom it calls, so that the policy and the audit see them."""

@@ -45,7 +45,7 @@ class Record(BaseModel):
     """What ``create`` fixed. ``made_folders`` are mount points made in the host's folders, outermost
     first."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     spec: RunSpec
@@ -55,7 +55,7 @@ class Record(BaseModel):
 class Run(BaseModel):
     """One run of the launcher. ``pid`` and ``ticks`` (its start time) hold within the boot ``boot``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     boot: str
     pid: int

@@ -6,6 +6,8 @@ The sandbox appends; nobody else writes. A file that has grown past ``MAX_SIZE``
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -83,6 +85,22 @@ async def read_log(
         if last_look:
             return
         await anyio.sleep(_POLL_S)
+
+
+async def decoded(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Chunks as text; a character that two chunks share stays whole."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    try:
+        async for chunk in chunks:
+            if text := decoder.decode(chunk):
+                yield text
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            with contextlib.suppress(RuntimeError):
+                await close()
+    if text := decoder.decode(b"", final=True):
+        yield text
 
 
 def _read(path: Path, position: int) -> bytes:

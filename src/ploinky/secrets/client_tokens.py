@@ -26,7 +26,7 @@ _BYTES = 32
 class ClientToken(BaseModel):
     """What is kept of one token. ``agents`` are globs; times are seconds since the epoch."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     digest: str
@@ -37,7 +37,7 @@ class ClientToken(BaseModel):
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     tokens: tuple[ClientToken, ...] = ()
 

@@ -7,7 +7,7 @@ remote stores in memory, so that asking again is cheap.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -22,15 +22,22 @@ from ploinky.workspace.layout import Layout
 
 
 class SecretStores:
-    """The stores of one workspace under one environment; ``section`` is ``secrets`` of ``config.json``.
+    """The stores of one workspace under one environment.
 
+    ``read_section`` gives ``secrets`` of ``config.json``; it is called once, by the first who asks for what
+    may be elsewhere.
     ``redactor`` cleans the log of this process; whoever resolves an environment adds its secrets to it.
     """
 
-    def __init__(self, layout: Layout, environ: Mapping[str, str], section: Mapping[str, JsonValue]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        environ: Mapping[str, str],
+        read_section: Callable[[], Mapping[str, JsonValue]] = dict,
+    ) -> None:
         self._layout = layout
         self._environ = environ
-        self._section = section
+        self._read_section = read_section
         self.kept = DotSecrets(layout, environ)
         self.credentials = SealedStore(layout, environ)
         self.redactor = Redactor(shapes=TOKEN_SHAPES)
@@ -67,6 +74,10 @@ class SecretStores:
         stamp = _stamp(self._layout)
         stamp.touch(mode=0o600)
         os.utime(stamp)
+
+    @cached_property
+    def _section(self) -> Mapping[str, JsonValue]:
+        return self._read_section()
 
     @cached_property
     def _credential_names(self) -> frozenset[str]:

@@ -1,1 +1,1 @@
-"""Floor 0: models of what crosses a process, pydantic only. Knows no behaviour."""
+"""Floor 0: what crosses a process: frozen dataclasses, checked when they are read. Knows no behaviour."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from ploinky.base.errors import UsageError
-from ploinky.workspace.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from ploinky.workspace.settings import GatewaySettings
 
 LOOPBACK = "127.0.0.1"
 _TAILSCALE = (ip_network("100.64.0.0/10"), ip_network("fd7a:115c:a1e0::/48"))

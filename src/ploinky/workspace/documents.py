@@ -12,6 +12,9 @@ from pathlib import Path
 from ploinky.base.errors import PloinkyError
 from ploinky.base.files import read_text, write_atomic
 
+CONFIG_INVALID = "CONFIG_INVALID"
+"""The code of every fault in ``config.json``."""
+
 
 def read_json(path: Path, *, code: str) -> object | None:
     """The value that ``path`` holds, or None if there is no such file.

@@ -105,7 +105,7 @@ class RegistryEntry(_Record):
     runtime: str | None = None
     spec_digest: str | None = None
     install_digest: str | None = None
-    profile_config: ProfileConfig = ProfileConfig()
+    profile_config: ProfileConfig = Field(default_factory=ProfileConfig)
     binds: tuple[Bind, ...] = ()
     ports: tuple[BoundPort, ...] = ()
     order: int = 0

@@ -24,10 +24,9 @@ from pydantic_core import PydanticCustomError
 from ploinky.base.camel import CamelSection
 from ploinky.base.errors import PloinkyError
 from ploinky.base.names import closest, is_name
-from ploinky.workspace.documents import read_json_object
+from ploinky.workspace.documents import CONFIG_INVALID, read_json_object
 from ploinky.workspace.layout import Layout
 
-CONFIG_INVALID = "CONFIG_INVALID"
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -87,7 +86,7 @@ class GatewaySettings(CamelSection):
     allow_public: bool = False
     proxy: str | None = None
     tls: TlsSettings | None = None
-    auth: AuthSettings = AuthSettings()
+    auth: AuthSettings = Field(default_factory=AuthSettings.model_construct)
     max_body_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
     max_upload_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024 * 1024
     site: str | None = None
@@ -193,13 +192,13 @@ class StartSettings(CamelSection):
 class Settings(CamelSection):
     """The whole of ``config.json``. Fields of type JSON belong to assistants and are checked by them."""
 
-    gateway: GatewaySettings = GatewaySettings()
-    router: RouterSettings = RouterSettings()
-    blobs: BlobSettings = BlobSettings()
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings.model_construct)
+    router: RouterSettings = Field(default_factory=RouterSettings.model_construct)
+    blobs: BlobSettings = Field(default_factory=BlobSettings.model_construct)
     runtime: Literal["auto", "sandbox", "podman", "docker"] = "auto"
-    limits: LimitSettings = LimitSettings()
-    start: StartSettings = StartSettings()
-    sandbox: SandboxSettings = SandboxSettings()
+    limits: LimitSettings = Field(default_factory=LimitSettings.model_construct)
+    start: StartSettings = Field(default_factory=StartSettings.model_construct)
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings.model_construct)
 
     mcp_servers: dict[McpServerName, McpServer] = Field(default_factory=dict)
     secrets: dict[str, JsonValue] = Field(default_factory=dict)
@@ -229,15 +228,17 @@ def load_settings(layout: Layout) -> Settings:
         PloinkyError: ``CONFIG_INVALID`` with line and column, or with every faulty key.
     """
     document = read_json_object(layout.config_file, code=CONFIG_INVALID)
-    return Settings() if document is None else check_settings(layout.config_file, document)
+    return check_settings(layout.config_file, document)
 
 
-def check_settings(path: Path, document: dict[str, object]) -> Settings:
-    """The settings that ``document``, the content of ``path``, means.
+def check_settings(path: Path, document: dict[str, object] | None) -> Settings:
+    """The settings that ``document``, the content of ``path``, means; None: there is no such file.
 
     Raises:
         PloinkyError: ``CONFIG_INVALID`` with every faulty key.
     """
+    if not document:
+        return Settings.model_construct()  # without building what validates them, which takes its time
     try:
         return Settings.model_validate(document)
     except ValidationError as error:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 
 from ploinky.base.files import FileLock
 from ploinky.workspace.addresses import require_bindable
-from ploinky.workspace.documents import read_json_object, write_json
+from ploinky.workspace.documents import CONFIG_INVALID, read_json_object, write_json
 from ploinky.workspace.layout import Layout
-from ploinky.workspace.settings import CONFIG_INVALID, Settings, check_settings
+from ploinky.workspace.settings import Settings, check_settings
 
 
 def change_settings(

@@ -79,7 +79,7 @@ def context(
 
 def ask(invocation: Invocation, method: str, params: JsonObject, show: object = None) -> JsonValue:
     """One RPC method of the running gateway, its result shown by ``show``."""
-    from ploinky.operations.assistants import ask_gateway
+    from ploinky.operations.gateway_rpc import ask_gateway
 
     layout = require_workspace(invocation.start_dir)
     begin = functools.partial(ask_gateway, layout, method, params)

@@ -24,7 +24,7 @@ _GENERATED_BYTES = 32
 @command("list", "ploinky secrets list", "ploinky --profile prod secrets list")
 def secrets_list(invocation: Invocation) -> None:
     """List the names of secrets and their sources."""
-    from ploinky.operations.values import list_secrets
+    from ploinky.operations.secret_list import list_secrets
 
     perform(invocation, list_secrets, show=_show_secrets)
 

@@ -58,13 +58,15 @@ def logs_tail(invocation: Invocation, agent: str, lines: int) -> None:
 
 
 def _show(invocation: Invocation, agent: str, *, follow: bool, tail: int | None, since: str | None) -> None:
-    from ploinky.operations.logs import gateway_log, logs
-
     if agent == _ROUTER:
+        from ploinky.operations.gateway_news import gateway_log
+
         layout = require_workspace(invocation.start_dir)
         work = functools.partial(gateway_log, layout, follow=follow, tail=tail, since=since)
         follow_events(invocation, work, stream=True)
         return
+    from ploinky.operations.logs import logs
+
     ref = parse_agent_ref(agent)
     perform(
         invocation,
@@ -80,7 +82,7 @@ def events(invocation: Invocation, follow: bool) -> None:
 
     Until Ctrl-C or the gateway ends.
     """
-    from ploinky.operations.logs import events as operation
+    from ploinky.operations.gateway_news import events as operation
 
     layout = require_workspace(invocation.start_dir)
     follow_events(invocation, lambda: operation(layout), stream=True)

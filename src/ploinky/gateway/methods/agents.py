@@ -11,8 +11,9 @@ from ploinky.gateway.methods.running import OperationAnswer, collect, run_operat
 from ploinky.gateway.rpc.method import Answer, Call, Method, NoParams, Params, Rate, Scope, reading
 from ploinky.manifest.refs import parse_agent_ref
 from ploinky.operations import agents as agent_operations
+from ploinky.operations.gateway_news import gateway_log
 from ploinky.operations.graph import dependency_graph
-from ploinky.operations.logs import gateway_log, logs
+from ploinky.operations.logs import logs
 from ploinky.operations.restart import reinstall, restart
 from ploinky.operations.start import start
 from ploinky.operations.stop import stop

@@ -10,7 +10,7 @@ from pydantic import JsonValue as PydanticJson
 from ploinky.base.jsontypes import JsonValue
 from ploinky.gateway.methods.running import collect
 from ploinky.gateway.rpc.method import Answer, Call, Method, NoParams, Params, Scope, reading
-from ploinky.operations import profile, profile_validation, values
+from ploinky.operations import profile, profile_validation, secret_list, values
 
 
 class ProfileParams(Params):
@@ -112,7 +112,7 @@ async def validate_profile(call: Call, params: ValidateParams) -> JsonValue:
 
 async def list_secrets(call: Call, params: NoParams) -> JsonValue:
     """Every secret that an agent asks for or that is kept here, by name."""
-    return await collect(values.list_secrets(call.services.platform()))
+    return await collect(secret_list.list_secrets(call.services.platform()))
 
 
 async def set_secret(call: Call, params: SetSecretParams) -> JsonValue:
