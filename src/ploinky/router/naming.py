@@ -112,8 +112,8 @@ class Template:
         if not uri.startswith(first) or not uri.endswith(rest[-1]) or len(uri) < len(first) + len(rest[-1]):
             return False
         at, last = len(first), len(uri) - len(rest[-1])
-        for wide, literal in zip(self.wide, rest, strict=True):
-            end = last if literal is rest[-1] else uri.find(literal, at, last)
+        for number, (wide, literal) in enumerate(zip(self.wide, rest, strict=True), 1):
+            end = last if number == len(rest) else uri.find(literal, at, last)
             if end < at or (not wide and "/" in uri[at:end]):
                 return False
             at = end + len(literal)
