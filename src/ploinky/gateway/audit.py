@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -104,7 +104,14 @@ class AuditLog:
 
 
 def _line(record: AuditRecord) -> bytes:
-    facts: JsonObject = {each.name: getattr(record, each.name) for each in fields(record)}
-    facts["at"] = record.at or now_iso()
-    facts["ms"] = round(record.ms, 3)
+    facts: JsonObject = {  # by hand: once for every call
+        "event": record.event,
+        "caller": record.caller,
+        "what": record.what,
+        "outcome": record.outcome,
+        "audit_id": record.audit_id,
+        "target": record.target,
+        "ms": round(record.ms, 3),
+        "at": record.at or now_iso(),
+    }
     return orjson.dumps(facts) + b"\n"

@@ -300,14 +300,36 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _NoEvent:
+    """Stands for an event that uvicorn sets and nobody waits for."""
+
+    def set(self) -> None:
+        return
+
+
+_NOBODY_WAITS = _NoEvent()
+
+
 class _ExpressCycle:
     """Stands in uvicorn's place for one request that was taken; pipelined ones wait behind it."""
+
+    __slots__ = (
+        "_body",
+        "_protocol",
+        "_scope",
+        "cancel",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "response_complete",
+    )
 
     def __init__(self, protocol: BoundedProtocol, body: bytes) -> None:
         self.response_complete = False
         self.disconnected = False
         self.keep_alive = True
-        self.message_event = asyncio.Event()
+        self.message_event = _NOBODY_WAITS
         self.more_body = False
         self.cancel: Callable[[], None] | None = None
         self._protocol = protocol
@@ -319,9 +341,9 @@ class _ExpressCycle:
         self.response_complete = True
         if self.disconnected:
             return
-        transport = self._protocol.transport
+        transport = cast("JoiningTransport", self._protocol.transport)
         closing = b"" if self.keep_alive else b"connection: close\r\n"
-        transport.write(_HEAD % (status, len(body), closing) + body)
+        transport.write_whole(_HEAD % (status, len(body), closing) + body)
         if closing:
             transport.close()
         self._protocol.express_done()

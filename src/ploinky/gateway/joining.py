@@ -1,7 +1,8 @@
 """A transport that sends what is written in one round of the event loop by one call of the system.
 
 uvicorn writes the head of an answer and its body apart, which wakes the client twice. Much is sent at once,
-so that whoever writes is told in time to wait. Everything but writing is the transport's own.
+so that whoever writes is told in time to wait. Everything but writing is the transport's own, and
+what is asked for often is handed on by name, because ``__getattr__`` is slow.
 """
 
 from __future__ import annotations
@@ -29,6 +30,22 @@ class JoiningTransport:
         self._size += len(data)
         if self._size > MOST_HELD:
             self._flush()
+
+    def write_whole(self, data: bytes) -> None:
+        """Send ``data``, after which nothing more is written in this round, at once."""
+        if self._held:
+            self.write(data)
+        else:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
 
     def close(self) -> None:
         """Close once all is sent."""

@@ -38,6 +38,7 @@ class Metrics:
         self._agents = Gauge(
             "ploinky_agent_ready", "1 if the agent is ready, else 0.", ("agent",), registry=self._registry
         )
+        self._counters: dict[tuple[str, str, str, str], tuple[Counter, Histogram]] = {}
         self._sessions = Gauge("ploinky_sessions", "MCP sessions that are open.", registry=self._registry)
 
     def follow_sessions(self, count: Callable[[], int]) -> None:
@@ -47,8 +48,14 @@ class Metrics:
     def count(self, served: Served) -> None:
         """One request ended."""
         tool = served.name if served.method == "tools/call" else ""
-        self._requests.labels(served.agent, served.method, tool, served.outcome).inc()
-        self._seconds.labels(served.agent, served.method).observe(served.ms / 1000)
+        key = (served.agent, served.method, tool, served.outcome)
+        found = self._counters.get(key)
+        if found is None:  # as many as there are series
+            requests = self._requests.labels(*key)
+            found = self._counters[key] = (requests, self._seconds.labels(served.agent, served.method))
+        requests, seconds = found
+        requests.inc()
+        seconds.observe(served.ms / 1000)
 
     def text(self) -> bytes:
         """All of it as of now."""

@@ -74,18 +74,19 @@ class _File:
 
 
 class Pages:
-    """The files below ``folder``, as they were when this was made."""
+    """The files that were below ``folder`` when this was made, each kept as it was when first asked for."""
 
     def __init__(self, folder: Path = STATIC) -> None:
-        self._files: Mapping[str, _File] = {
-            f"/{path.relative_to(folder).as_posix()}": _file(path, f"/{path.relative_to(folder).as_posix()}")
+        self._paths: Mapping[str, Path] = {
+            f"/{path.relative_to(folder).as_posix()}": path
             for path in sorted(folder.rglob("*"))
             if path.is_file() and not path.name.startswith(".")
         }
+        self._files: dict[str, _File] = {}
 
     @property
     def built(self) -> bool:
-        return "/index.html" in self._files
+        return "/index.html" in self._paths
 
     async def serve(self, scope: Scope, send: Send) -> None:
         """Answer GET or HEAD for a file, or for a path of the UI's own.
@@ -96,12 +97,21 @@ class Pages:
         path: str = scope["path"]
         if scope["method"] not in ("GET", "HEAD"):
             raise HttpError(405, "Method Not Allowed", [(b"allow", b"GET, HEAD")])
-        file = self._files.get(path)
+        file = self._find(path)
         if file is None and path.split("/")[1] in _VIEWS:
-            file = self._files.get("/index.html") or _not_built()
+            file = self._find("/index.html") or _not_built()
         if file is None:
             raise HttpError(404, "There is nothing at this path.")
         await _send_file(scope, send, file)
+
+    def _find(self, name: str) -> _File | None:
+        file, path = self._files.get(name), self._paths.get(name)
+        if file is None and path is not None:
+            try:
+                file = self._files[name] = _file(path, name)
+            except FileNotFoundError:
+                return None  # another version was installed meanwhile
+        return file
 
 
 async def _send_file(scope: Scope, send: Send, file: _File) -> None:

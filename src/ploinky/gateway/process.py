@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import logging
 import os
 import signal
@@ -67,6 +68,7 @@ from ploinky.router.tracing import Tracer
 from ploinky.workspace.layout import Layout
 
 _log = logging.getLogger(__name__)
+_COLLECT_EVERY = 2_000  # new objects; Python's own 700 come with every few calls under way
 RESTART_CODE = 75  # any that the supervisor does not take for final
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _LOOPBACK = "127.0.0.1"
@@ -252,6 +254,7 @@ class _Gateway:
         self._endpoint = Endpoint(own, self._listen.host, port, self._basis)
         write_endpoint(self._ctx.layout, self._endpoint)
         self._write_routing()
+        _collect_seldom()
         _log.info("listening on %s", self._endpoint.url)
 
     def _withdraw(self) -> None:
@@ -319,6 +322,13 @@ class _Gateway:
     async def _shutdown(self) -> None:
         self._stop.set()
         self._broadcast.close()
+
+
+def _collect_seldom() -> None:
+    """What is here now stays; calls make garbage that needs no collector, so it is asked less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY)
 
 
 def _allowed_hosts(ctx: LifecycleContext, listen: Listen) -> frozenset[str]:

@@ -47,7 +47,7 @@ _NOT_PLAIN = ("task", "inputResponses", "requestState")
 Answered = Callable[[int, bytes], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: made for every call, which would cost twice as much
 class Asked:
     """One POST. ``fall_back`` sends it the other way after all; ``answered`` gets status and body."""
 
@@ -115,7 +115,7 @@ class ExpressWay:
         return None if call is None else call.cancel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Ending:
     """What happens when a call ends."""
 

@@ -94,6 +94,8 @@ class StderrReader:
     @property
     def text(self) -> str:
         """What was written besides, at most the tail."""
+        if not self._tail and not self._open_line:
+            return ""
         return (self._tail + self._open_line).decode("utf-8", "replace").strip()
 
     def feed(self, data: bytes) -> list[Said]:
