@@ -9,16 +9,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """``bars`` are the promises this table is held against, as sentences with the figure reached."""
+    """``bars`` are the promises this table is held against, as sentences with the figure reached; ``remark``
+    says what the rows are."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bars: tuple[str, ...] = ()
+    remark: str = ""
 
     def markdown(self) -> str:
         widths = [max(len(row[i]) for row in (self.columns, *self.rows)) for i in range(len(self.columns))]
-        lines = [f"## {self.title}", ""]
+        lines = [f"## {self.title}", "", *([self.remark, ""] if self.remark else [])]
         lines.append(_line(self.columns, widths))
         lines.append("|" + "|".join("-" * (width + 2) for width in widths) + "|")
         lines += [_line(row, widths) for row in self.rows]

@@ -34,6 +34,14 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "direct, asyncio.Protocol": ("bench.direct_server", "kept"),
     "direct, no program": ("bench.direct_server", "inside"),
 }
+REMARK = """\
+The tool is a kept `/bin/cat`, eight processes on either side. *direct* is a plain ASGI application on
+uvicorn (uvloop, httptools) that hands a line to one of them by a pipe and checks nothing; the bars are
+held against it. *direct, asyncio.Protocol* does the same without a web server. *direct, no program*
+answers at once and does no work: the bound of Python, and what the proxies stand before. Made by `make
+bench BENCH='router --write'` with `BENCH_FASTMCP=PYTHON` (an environment of `requirements/bench.txt`) and
+nginx installed; compare within one run on an otherwise idle machine, for every call needs three processes
+and the clients, on two cores."""
 VERSION = "2026-07-28"
 
 
@@ -95,7 +103,7 @@ def run(_runtimes: tuple[str, ...]) -> Table:
         rows = tuple(way.row(clients) for clients in CLIENTS for way in ways)
         bars = tuple(verdicts({way.name: way for way in ways}, agents))
     columns = ("way", "clients", "p50 ms", "p99 ms", "calls/s", "CPU us/call", "RSS MB")
-    return Table("The router beside other ways", columns, rows, bars)
+    return Table("The router beside other ways", columns, rows, bars, REMARK)
 
 
 def verdicts(ways: dict[str, Way], agents: tuple[int, ...]) -> Iterator[str]:
@@ -172,7 +180,7 @@ def others(stack: contextlib.ExitStack, upstream: str) -> Iterator[Way]:
             "-c",
             str(nginx_conf(folder, port, upstream)),
             "-g",
-            "daemon off;",
+            "daemon off; master_process off;",
         ]
         pid = stack.enter_context(served(argv, port))
         yield Way("nginx", port, request("/mcp", "cat", port, ""), pid)
