@@ -125,6 +125,7 @@ def start(runtime: str) -> None:
     say(f"ready after {time.monotonic() - began:.1f} s")
     print(f"""
   MCP server   {url}/mcp  (one agent alone: {url}/mcps/<agent>/mcp)
+  Web UI       {executable} --workspace {folder} open --print  (a link that logs a browser in)
   Token        {executable} --workspace {folder} token
   Claude       {executable} --workspace {folder} mcp config claude
   Cursor       {executable} --workspace {folder} mcp config cursor
