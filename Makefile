@@ -17,7 +17,7 @@ stop:
 	@.venv/bin/python tools/demo.py stop
 
 test: check
-	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST)
+	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check:
 	@sh tools/environment.sh test

@@ -44,6 +44,11 @@ def layout(tmp_path: Path) -> Layout:
     return init_workspace(root)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # the longest first: another process takes the other files meanwhile
+    items.sort(key=lambda item: item.path.name != "test_demo.py")
+
+
 def pytest_sessionstart() -> None:
     # a run in the background of a script inherits an ignored SIGINT, and the commands under test would too
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -141,7 +141,7 @@ async def test_a_flood_of_frames_that_are_ignored_is_bounded(release_launcher: R
         flood = encode_frame(FrameType.KILL, 5) * 100_000
 
         def attack() -> list[tuple[int, int, bytes]]:
-            return exchange(release_launcher.socket, HELLO + flood * 20 + encode_frame(99, 1))
+            return exchange(release_launcher.socket, HELLO + flood * 8 + encode_frame(99, 1))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.to_thread.run_sync, attack)
