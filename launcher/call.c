@@ -16,6 +16,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { FAILED = 1, WRONG_USE = 2, LONGEST_NAME = 256, LONGEST_WAIT_S = 3600, READ_BYTES = 64 * 1024 };
@@ -80,8 +81,31 @@ static void look_up(char host[LONGEST_NAME])
         fclose(file);
 }
 
+static int connected(int fd, const struct sockaddr *to, socklen_t size)
+{
+    const struct timeval patience = {.tv_sec = LONGEST_WAIT_S};
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
+        return -1;
+    return connect(fd, to, size) < 0 ? -1 : fd;
+}
+
+/* The router's door in an agent without a network. */
+static int connect_to_door(const char *path)
+{
+    struct sockaddr_un door = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof door.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(door.sun_path, path);
+    return connected(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), (const struct sockaddr *)&door, sizeof door);
+}
+
 static int connect_to(const struct address *address)
 {
+    const char *door = getenv("PLOINKY_ROUTER_SOCKET");
+    if (door != NULL && *door != '\0')
+        return connect_to_door(door);
     char host[LONGEST_NAME];
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(address->port))};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = four.sin_port};
@@ -94,11 +118,8 @@ static int connect_to(const struct address *address)
         return -1;
     }
     int fd = socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct timeval patience = {.tv_sec = LONGEST_WAIT_S};
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
-        return -1;
     const struct sockaddr *to = is_four ? (const struct sockaddr *)&four : (const struct sockaddr *)&six;
-    return connect(fd, to, is_four ? sizeof four : sizeof six) < 0 ? -1 : fd;
+    return connected(fd, to, is_four ? sizeof four : sizeof six);
 }
 
 static bool append_text(struct buffer *out, const char *text) { return buffer_append(out, text, strlen(text)); }
@@ -155,11 +176,14 @@ static bool request_of(const char *agent, const char *tool, struct json given, c
     char length[32];
     snprintf(length, sizeof length, "%zu", buffer_size(&body));
     bool six = strchr(address->host, ':') != NULL;
+    const char *trace = getenv("TRACEPARENT");
+    bool traced = trace != NULL && strlen(trace) == 55 && strspn(trace, "0123456789abcdef-") == 55;
     const char *const lines[] = {"POST ", agent != NULL ? "/mcps/" : "", agent != NULL ? agent : "", "/mcp HTTP/1.1\r\nHost: ",
                                  six ? "[" : "", address->host, six ? "]:" : ":", address->port,
                                  "\r\nAuthorization: Bearer ", getenv("PLOINKY_AGENT_TOKEN"),
                                  "\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
                                  "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: ", tool,
+                                 traced ? "\r\ntraceparent: " : "", traced ? trace : "",
                                  "\r\nConnection: close\r\nContent-Length: ", length, "\r\n\r\n", NULL};
     done = done && append_all(out, lines) && buffer_append(out, buffer_head(&body), buffer_size(&body));
     buffer_free(&body);

@@ -6,6 +6,8 @@
 // Nothing but Node 18; address and token come from the environment that every agent has. A name is AGENT.TOOL,
 // or the name that the tool has at the endpoint of all agents.
 
+import { request } from "node:http";
+
 const VERSION = "2026-07-28";
 const META = "io.modelcontextprotocol/";
 
@@ -56,21 +58,32 @@ async function ask(agent, method, name, params, timeoutMs) {
     "Mcp-Method": method,
   };
   if (name !== null) headers["Mcp-Name"] = header(name);
+  if (process.env.TRACEPARENT) headers.traceparent = process.env.TRACEPARENT;
   let answer;
   try {
     const path = agent ? `/mcps/${encodeURIComponent(agent)}/mcp` : "/mcp";
-    const response = await fetch(url.replace(/\/+$/, "") + path, {
-      method: "POST",
-      headers,
-      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: meta } }),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    answer = await response.json();
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: meta } });
+    answer = JSON.parse(await post(url.replace(/\/+$/, "") + path, headers, body, timeoutMs));
   } catch (error) {
     throw new PloinkyError(`The router at ${url} cannot be asked: ${error.cause?.message ?? error.message}`);
   }
   if (answer.error) throw new PloinkyError(answer.error.message, answer.error.code);
   return answer.result;
+}
+
+// By the network, or by the socket that lies in an agent without one.
+function post(url, headers, body, timeoutMs) {
+  const socketPath = process.env.PLOINKY_ROUTER_SOCKET || undefined;
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const asked = request(url, { method: "POST", headers, signal, ...(socketPath && { socketPath }) }, (answer) => {
+      const parts = [];
+      answer.on("data", (part) => parts.push(part)).on("error", reject);
+      answer.on("end", () => resolve(Buffer.concat(parts).toString()));
+    });
+    asked.on("error", (error) => reject(signal.aborted ? signal.reason : error));
+    asked.end(body);
+  });
 }
 
 function header(name) {

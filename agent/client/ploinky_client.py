@@ -12,8 +12,10 @@ Standard library only; address and token come from the environment that every ag
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -100,9 +102,14 @@ def _ask(
     }
     if name is not None:
         headers["Mcp-Name"] = _header(name)
+    if os.environ.get("TRACEPARENT"):
+        headers["traceparent"] = os.environ["TRACEPARENT"]
     address = url.rstrip("/") + (f"/mcps/{agent}/mcp" if agent else "/mcp")
     request = urllib.request.Request(address, json.dumps(body).encode(), headers)  # noqa: S310 (the router's)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if os.environ.get("PLOINKY_ROUTER_SOCKET"):
+        handlers.append(_DoorHandler())
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(request, timeout=timeout_s) as response:
             answer = json.load(response)
@@ -114,6 +121,20 @@ def _ask(
         raise PloinkyError(str(answer["error"].get("message")), answer["error"].get("code"))
     result: dict[str, Any] = answer["result"]
     return result
+
+
+class _Door(http.client.HTTPConnection):
+    """To the router, from an agent without a network: by the socket that lies in it."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.environ["PLOINKY_ROUTER_SOCKET"])
+
+
+class _DoorHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Door, req)
 
 
 def _header(name: str) -> str:

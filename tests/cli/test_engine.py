@@ -9,7 +9,7 @@ import pytest
 
 from ploinky.runtimes.spec import LABEL_WORKSPACE
 from tests import engines
-from tests.cli.stage import Stage
+from tests.cli.stage import Stage, eventually
 
 
 def podman(*words: str) -> str:
@@ -50,5 +50,12 @@ def test_an_agent_in_a_container_answers_and_reaches_the_router(stage: Stage) ->
     (asker / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     stage.run("--runtime", "podman", "start", "asker")
     assert stage.run("exec", "asker", "--", "/Agent/ploinky-call", "echo.mood").out == "cheerful\n"
+    lonely = stage.layout.repo("crew") / "lonely"
+    lonely.mkdir()
+    (lonely / "manifest.json").write_text(json.dumps({**manifest, "network": "none"}), encoding="utf-8")
+    stage.run("--runtime", "podman", "start", "lonely")
+    assert not stage.run("exec", "lonely", "--", "sh", "-c", asked, code=None).out
+    by_door = ("exec", "lonely", "--", "/Agent/ploinky-call", "echo.mood")
+    eventually(lambda: stage.run(*by_door, code=None).out == "cheerful\n", "the door")
     stage.run("shutdown")
     assert stage.run("status", "--json").json["agents"][0]["state"] in ("ENABLED", "STOPPED")

@@ -28,6 +28,8 @@ FEW_PIPELINED = 16
 _PIECE = 64 * 1024
 HEADER_TIMEOUT_S = 20.0
 STALL_S = 60.0
+LOCAL = "local"
+"""Where a client is that came by a UNIX socket; its port is another for each connection."""
 
 _HEAD = (
     b"HTTP/1.1 %d OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
@@ -67,6 +69,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
+        if self.client is None:
+            self.client = (LOCAL, id(transport))
         self.flow = _Flow(transport, lambda: bool(self._unparsed) or self._has_enough())
         self._arm()
 

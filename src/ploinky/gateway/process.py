@@ -25,6 +25,7 @@ from ploinky.base.errors import DeadlineError, PloinkyError, UsageError
 from ploinky.base.files import FileLock
 from ploinky.base.jsontypes import JsonValue
 from ploinky.base.process_id import ProcessId
+from ploinky.gateway.agent_doors import AgentDoors
 from ploinky.gateway.app import GatewayApp, GatewayParts, Listen, create_app, serve
 from ploinky.gateway.assistant_agents import RouterTools
 from ploinky.gateway.assistant_feed import feed_hub
@@ -170,6 +171,8 @@ class _Gateway:
             port: int = await serving.start(functools.partial(serve, app, self._listen, stop=self._stop))
             self._announce(port)
             await self._serve_agents(serving, app, port)
+            doors = AgentDoors(self._side.feed.table, app, self._ctx.runtime_dir)
+            serving.start_soon(doors.run, self._stop)
 
     def _parts(self, router: Router, runner: Runner) -> GatewayParts:
         entrance = self._entrance

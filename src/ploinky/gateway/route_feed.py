@@ -28,6 +28,7 @@ from ploinky.lifecycle.planner import StartPlan, locate, plan_agent
 from ploinky.lifecycle.status import AgentStatus
 from ploinky.lifecycle.variables import mcp_config_inside
 from ploinky.router.routes import AgentRoute, Environment, RouteTable
+from ploinky.runtimes.spec import NetworkMode
 from ploinky.toolhost.sources import ConfigSource, Mount, config_sources
 from ploinky.workspace.settings import McpServer
 
@@ -104,6 +105,7 @@ class RouteFeed:
             may_call=frozenset(ref.key for ref in plan.config.enable),
             ports=_service_ports(plan),
             instance=instance,
+            cut_off=plan.spec.network.mode is NetworkMode.NONE,
         )
 
     async def _absent(self, status: AgentStatus) -> AgentRoute:

@@ -14,6 +14,7 @@ import anyio
 import h11
 from anyio.abc import ByteStream
 
+from ploinky.gateway.connection import LOCAL
 from ploinky.gateway.rows import Request
 from ploinky.gateway.service_doors import ServiceDoors, ServicePath, read_service_path
 from ploinky.router.http import HeaderPair, HttpError, body_parts, wait_for_disconnect
@@ -190,7 +191,7 @@ def request_headers(request: Request, path: ServicePath) -> list[HeaderPair]:
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", request.scope.get("scheme", "http").replace("ws", "http").encode()),
         (b"x-forwarded-prefix", path.prefix.encode()),
-        (b"x-forwarded-for", str(client[0]).encode() if client else b"127.0.0.1"),
+        (b"x-forwarded-for", str(client[0]).encode() if client and client[0] != LOCAL else b"127.0.0.1"),
         *([(b"transfer-encoding", b"chunked")] if chunked else []),
         *kept,
     ]

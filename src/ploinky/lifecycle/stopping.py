@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from ploinky.lifecycle.context import LifecycleContext
@@ -12,6 +13,7 @@ from ploinky.lifecycle.planner import require_same_runtime, sandbox_name, socket
 from ploinky.lifecycle.records import change_entry, move, without_sandbox
 from ploinky.lifecycle.recovery import recover
 from ploinky.runtimes.protocol import SandboxState
+from ploinky.runtimes.spec import ROUTER_SOCKET_NAME
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.states import AgentState, Desired
 
@@ -60,6 +62,8 @@ async def remove_locked(ctx: LifecycleContext, key: str, grace_s: float, emit: E
     name = await _stop_sandbox(ctx, key, grace_s)
     await ctx.runtime.remove(name)
     folder = socket_folder(ctx, key)
+    with contextlib.suppress(OSError):  # the router's door, which ends with the agent
+        (folder / ROUTER_SOCKET_NAME).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 

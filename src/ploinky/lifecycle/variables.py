@@ -10,7 +10,8 @@ from pathlib import Path
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import NODE_FOLDER, VENV_FOLDER, code_folder
 from ploinky.lifecycle.mounts import AGENT_TARGET, CODE_TARGET, Place
-from ploinky.manifest.values import Commands, EffectiveConfig
+from ploinky.manifest.values import Commands, EffectiveConfig, NetworkMode
+from ploinky.runtimes.spec import ROUTER_SOCKET_NAME, SOCKET_MOUNT
 from ploinky.workspace.registry import RegistryEntry
 
 AGENT_TOKEN = "PLOINKY_AGENT_TOKEN"  # noqa: S105 (a variable's name)
@@ -30,7 +31,10 @@ def platform_variables(
 ) -> dict[str, str]:
     """What every program of the agent gets, its hooks included; the agent token is not among them."""
     port = str(config.main_port)
+    cut_off = config.network.mode is NetworkMode.NONE
+    door = {"PLOINKY_ROUTER_SOCKET": f"{SOCKET_MOUNT}/{ROUTER_SOCKET_NAME}"} if cut_off else {}
     return {
+        **door,
         "PLOINKY_PROFILE": config.profile,
         "PLOINKY_PROFILE_ENV": config.profile_env,
         "PLOINKY_AGENT_NAME": entry.key,

@@ -34,6 +34,7 @@ class AgentRoute:
     order (``toolhost.sources.config_sources``). ``ports`` are those of services inside, the main one first.
     ``instance`` changes when the sandbox was started anew. ``reason`` says why the agent is not ready. With a
     ``server`` it is an MCP server and not a set of programs; with ``inner`` it lives in this process.
+    ``cut_off``: it has no network.
     """
 
     key: str
@@ -48,6 +49,7 @@ class AgentRoute:
     may_call: frozenset[str] = frozenset()
     ports: tuple[int, ...] = ()
     instance: str = ""
+    cut_off: bool = False
     server: ServerSource | None = None
     inner: Upstream | None = field(default=None, compare=False)
 

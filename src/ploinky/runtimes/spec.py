@@ -15,6 +15,8 @@ from pathlib import Path
 LAUNCHER_MOUNT = "/Agent"
 SOCKET_MOUNT = "/run/ploinky"
 SOCKET_NAME = "l.sock"
+ROUTER_SOCKET_NAME = "r.sock"
+"""Beside it, in agents without a network: the router's."""
 
 LABEL_WORKSPACE = "ploinky.workspace"
 LABEL_AGENT = "ploinky.agent"
