@@ -220,7 +220,9 @@ static int exchange(const struct address *address, const struct buffer *request)
     int fd = connect_to(address);
     if (fd < 0)
         return complain("the router cannot be reached: ", strerror(errno));
-    if (!write_all(fd, request) || !read_all(fd, &answer) || !append_text(&answer, "")) {
+    /* A refusal may have come before the whole was sent. */
+    bool sent = write_all(fd, request) || errno == EPIPE;
+    if (!sent || !read_all(fd, &answer) || !append_text(&answer, "")) {
         close(fd);
         return complain("the router went away: ", strerror(errno));
     }

@@ -76,7 +76,8 @@ function post(url, headers, body, timeoutMs) {
   const socketPath = process.env.PLOINKY_ROUTER_SOCKET || undefined;
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeoutMs);
-    const asked = request(url, { method: "POST", headers, signal, ...(socketPath && { socketPath }) }, (answer) => {
+    const how = { method: "POST", headers, signal, agent: false, ...(socketPath && { socketPath }) };
+    const asked = request(url, how, (answer) => {
       const parts = [];
       answer.on("data", (part) => parts.push(part)).on("error", reject);
       answer.on("end", () => resolve(Buffer.concat(parts).toString()));

@@ -12,6 +12,7 @@ Standard library only; address and token come from the environment that every ag
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -130,6 +131,10 @@ class _Door(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(os.environ["PLOINKY_ROUTER_SOCKET"])
+
+    def send(self, data: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):  # a refusal may have come before the whole was sent
+            super().send(data)
 
 
 class _DoorHandler(urllib.request.HTTPHandler):

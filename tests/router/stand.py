@@ -174,6 +174,11 @@ class Stand:
         assert self.router is not None
         await self.router.look()
 
+    def app(self) -> ClosableApp:
+        """The application over the present router, for one more listener."""
+        assert self.router is not None
+        return create_app(self._parts(self.router))
+
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until ``stop``; may be called again on the same port."""
         async with open_router(self.table, self.settings) as router, anyio.create_task_group() as tasks:

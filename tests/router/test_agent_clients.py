@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
 from ploinky.channel.binary import launcher_folder
+from ploinky.gateway.app import Listen, serve
 from tests.conformance.stage import node
 from tests.router.stand import OWNER_TOKEN, Stand, open_stand
 
@@ -96,6 +98,34 @@ async def test_an_agents_program_calls_another_agent(
         done = await anyio.run_process([program, str(script), str(CLIENTS)], env=environ, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("program", "text"), [(sys.executable, PYTHON), (str(node()), NODE)], ids=["python", "node"]
+)
+async def test_without_a_network_it_comes_by_the_door_in_the_agent(
+    stand: Stand, tmp_path: Path, program: str, text: str
+) -> None:
+    script = tmp_path / ("call.py" if text is PYTHON else "call.mjs")
+    script.write_text(text, encoding="utf-8")
+    door, stop = stand.root / "door.sock", anyio.Event()
+    environ = {
+        "PLOINKY_ROUTER_URL": f"http://127.0.0.1:{stand.port}",
+        "PLOINKY_AGENT_TOKEN": "agent:alpha",
+        "PLOINKY_ROUTER_SOCKET": str(door),
+    }
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(partial(serve, stand.app(), Listen(uds=str(door)), stop=stop))
+        with anyio.fail_after(30):
+            words = [program, str(script), str(CLIENTS)]
+            done = await anyio.run_process(words, env=environ, check=False)
+            door.unlink()
+            without = await anyio.run_process(words, env=environ, check=False)
+        stop.set()
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout) == EXPECTED
+    assert without.returncode == 1
+    assert b"cannot be asked" in without.stderr  # no other way is tried
 
 
 PAGE = """

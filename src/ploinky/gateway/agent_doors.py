@@ -44,9 +44,12 @@ class AgentDoors:
         unsubscribe = self._table.subscribe(self._wake)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._follow, tasks)
-                await stop.wait()
-                tasks.cancel_scope.cancel()
+                async with anyio.create_task_group() as following:
+                    following.start_soon(self._follow, tasks)
+                    await stop.wait()
+                    following.cancel_scope.cancel()
+                for door in self._open.values():
+                    door.set()
         finally:
             unsubscribe()
             for _, folder in self._open:
