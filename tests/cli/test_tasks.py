@@ -125,3 +125,21 @@ def test_a_gateway_that_is_killed_fails_what_ran_and_runs_nothing_twice(jobs: St
     assert (told["status"], "not run again" in told["error"]) == ("failed", True)
     assert (folder / "runs").read_text("ascii") == "x\n"
     eventually(lambda: not alive(folder / "pid", folder)(), "the program's end")
+
+
+def test_a_task_is_left_to_itself_found_again_waited_for_and_ended(jobs: Stage) -> None:
+    task_id = jobs.run("call", "jobs.steps", "--detach").out.strip()
+    assert [task_id] == [row["taskId"] for row in jobs.run("tasks", "list", "--json").json][:1]
+    assert jobs.run("tasks", "result", task_id).out == "done\n"
+    shown = jobs.run("tasks", "get", task_id, "--json").json
+    assert (shown["state"], shown["tool"], shown["text"]) == ("completed", "steps", "done")
+    stays = jobs.run("call", "jobs.stay", "--detach", "--json").json["taskId"]
+    late = jobs.run("tasks", "result", stays, "--timeout", "0.3", code=1)
+    assert "goes on" in late.err
+    assert stays in jobs.run("tasks", "list").out
+    assert "cancelled" in jobs.run("tasks", "cancel", stays).err
+    failed = jobs.run("tasks", "result", stays, code=1)
+    assert "cancelled" in failed.err
+    assert jobs.run("tasks", "get", "made-up", code=3).err
+    jobs.run("start", "echo")
+    assert "no tasks" in jobs.run("call", "echo.mood", "--detach", code=2).err

@@ -154,6 +154,17 @@ COMMANDS = (
     Entry("tools", "List the tools that agents offer.", "tools:tools", TOOLS),
     Entry("call", "Call a tool of an agent.", "tools:call", TOOLS),
     Entry(
+        "tasks",
+        "Look at tasks that were left to themselves.",
+        section=TOOLS,
+        children=(
+            Entry("list", "List the tasks: those that have not ended first.", "tasks:list_"),
+            Entry("get", "Show a task as it is now, with the tail of its log.", "tasks:get"),
+            Entry("result", "Wait for a task's end and print what it answered.", "tasks:result"),
+            Entry("cancel", "End a task and its program.", "tasks:cancel"),
+        ),
+    ),
+    Entry(
         "mcp",
         "Connect MCP clients.",
         section=TOOLS,

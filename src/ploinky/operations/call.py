@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
@@ -17,6 +18,15 @@ from ploinky.workspace.layout import Layout
 from ploinky.workspace.summary import read_summaries
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+
+
+@dataclass(frozen=True)
+class Called:
+    """A tool and what it is to be called with; ``agent`` is None for a name on ``/mcp``."""
+
+    agent: str | None
+    tool: ToolInfo
+    arguments: JsonObject
 
 
 async def list_tools(layout: Layout, agent: str | None) -> AsyncIterator[Event]:
@@ -54,19 +64,21 @@ async def call_tool(
         UsageError: ``BAD_ARGUMENT``. NotFoundError: ``TOOL_NOT_FOUND``.
         PloinkyError: ``TOOL_FAILED`` with what the tool said; ``GATEWAY_DOWN``.
     """
-    agent, name = _split(target, _enabled(layout))
     client = require_client(layout)
 
     async def work(emit: Emit) -> None:
-        tool = await _find_tool(client, agent, name, target)
-        given = {**arguments, **_typed(pairs, tool.input_schema)}
+        called = await find_called(client, layout, target, pairs, arguments)
 
         async def on_progress(progress: ToolProgress) -> None:
             share = progress.progress / progress.total if progress.total else None
             await emit(Progress(label=target, fraction=share, message=progress.message))
 
         answer = await client.call_tool(
-            name, given, agent=agent, on_progress=on_progress, timeout_s=timeout_s
+            called.tool.name,
+            called.arguments,
+            agent=called.agent,
+            on_progress=on_progress,
+            timeout_s=timeout_s,
         )
         if answer.is_error:
             raise PloinkyError("TOOL_FAILED", answer.text or f"The tool {target} failed and said nothing.")
@@ -74,6 +86,19 @@ async def call_tool(
 
     async for event in as_events(work):
         yield event
+
+
+async def find_called(
+    client: GatewayClient, layout: Layout, target: str, pairs: Sequence[str], arguments: JsonObject
+) -> Called:
+    """What ``target`` and the arguments of a command line stand for.
+
+    Raises:
+        UsageError: ``BAD_ARGUMENT``. NotFoundError: ``TOOL_NOT_FOUND``.
+    """
+    agent, name = _split(target, _enabled(layout))
+    tool = await _find_tool(client, agent, name, target)
+    return Called(agent, tool, {**arguments, **_typed(pairs, tool.input_schema)})
 
 
 def _split(target: str, keys: Sequence[str]) -> tuple[str | None, str]:

@@ -141,6 +141,19 @@ class GatewayClient:
                 raise DeadlineError("the end of the task", timeout_s) from error
             raise
 
+    async def begin_task(self, name: str, arguments: JsonObject, *, agent: str | None = None) -> str:
+        """Call an async tool without waiting for its end; the id of its task as the gateway keeps it.
+
+        Raises:
+            PloinkyError: ``TOOL_CALL_FAILED`` too if the call was refused or made no task.
+        """
+        call = _Call("tools/call", {"name": name, "arguments": arguments}, agent, name)
+        result = await self._rpc(call, self._timeout_s)
+        task_id = find_text(result, "taskId")
+        if task_id is None:
+            raise PloinkyError("TOOL_CALL_FAILED", _tool_answer(result).text or "The call made no task.")
+        return task_id.rpartition(":")[2]
+
     async def _ended(self, task: JsonObject, agent: str | None, on_progress: OnProgress | None) -> JsonObject:
         """A task when it has ended."""
         pause_s, told = _FIRST_PAUSE_S, ""

@@ -159,7 +159,7 @@ class AgentTasks:
                 f"Agent {self.agent.key!r} has {MOST_QUEUED} tasks waiting; try again later.",
             )
         now = time.time()
-        task_id = secrets.token_urlsafe(18)
+        task_id = secrets.token_hex(12)
         task = Task(
             task_id, self.agent.key, order.tool, order.owner, TaskState.QUEUED, now, now, order.ttl_ms
         )

@@ -62,18 +62,30 @@ def tools(invocation: Invocation, agent: str | None) -> None:
 @click.option("-p", "pairs", multiple=True, metavar="KEY=VALUE", help="An argument; KEY:=JSON for any value.")
 @click.option("--arguments", metavar="JSON", help="All arguments as an object; @FILE or - reads them.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, metavar="S", help="Give up after.")
+@click.option("--detach", is_flag=True, help="Leave a task to itself; print its id.")
 def call(
-    invocation: Invocation, tool: str, pairs: tuple[str, ...], arguments: str | None, timeout: float
+    invocation: Invocation,
+    tool: str,
+    pairs: tuple[str, ...],
+    arguments: str | None,
+    timeout: float,
+    detach: bool,
 ) -> None:
     """Call a tool of an agent.
 
-    One that is a task is followed to its end. Values are read as the tool's schema says. --json '{...}' means
-    --arguments; --json alone prints the answer as JSON. The exit code is 1 if the tool failed.
+    One that is a task is followed to its end, or with --detach left to itself: see ploinky tasks. Values are
+    read as the tool's schema says. --json '{...}' means --arguments; --json alone prints the answer as JSON.
+    The exit code is 1 if the tool failed.
     """
     from ploinky.operations.call import call_tool
+    from ploinky.operations.tasks import begin_task
 
     given = _arguments(arguments)
     layout = require_workspace(invocation.start_dir)
+    if detach:
+        begin = functools.partial(begin_task, layout, tool, pairs=pairs, arguments=given)
+        follow(invocation, begin, show=_show_begun)
+        return
     work = functools.partial(call_tool, layout, tool, pairs=pairs, arguments=given, timeout_s=timeout)
     follow(invocation, work, show=_show_answer)
 
@@ -95,6 +107,11 @@ def _arguments(text: str | None) -> JsonObject:
     if not isinstance(value, dict):
         raise UsageError("BAD_ARGUMENT", "The arguments must be a JSON object.")
     return value
+
+
+def _show_begun(console: Console, value: JsonValue) -> None:
+    assert isinstance(value, dict)
+    console.line(str(value["taskId"]))
 
 
 def _show_answer(console: Console, value: JsonValue) -> None:

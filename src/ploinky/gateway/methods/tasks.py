@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import Field
+from pydantic import JsonValue as PydanticJson
 
 from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonObject
@@ -42,10 +43,13 @@ class TaskRow(Answer):
 
 
 class TaskAnswer(TaskRow):
-    """``logTail``: the last that its program printed; ``text``: its result or its error, once it ended."""
+    """``logTail``: the last that its program printed; ``text``: its result or its error, once it ended;
+    ``structured``: its JSON, if it has any; ``failed``: the tool says that it failed."""
 
     log_tail: str
     text: str | None
+    structured: PydanticJson
+    failed: bool
 
 
 async def list_tasks(call: Call, params: TasksParams) -> list[TaskRow]:
@@ -88,7 +92,9 @@ def _facts(task: Task) -> JsonObject:
 
 
 def _whole(task: Task) -> TaskAnswer:
-    return TaskAnswer.model_validate({**_facts(task), "logTail": task.log, "text": _text(task)})
+    result = task.result or {}
+    told = {"structured": result.get("structuredContent"), "failed": result.get("isError") is True}
+    return TaskAnswer.model_validate({**_facts(task), "logTail": task.log, "text": _text(task), **told})
 
 
 def _text(task: Task) -> str | None:
