@@ -271,12 +271,12 @@ COMMANDS = (
             Entry("write", "Replace a memory file by what comes on stdin.", "minding:memory_write"),
             Entry(
                 "consolidate",
-                "Let the model say what of the daily notes belongs into MEMORY.md.",
+                "Let the model say what of the notes belongs into MEMORY.md.",
                 "minding:memory_consolidate",
             ),
             Entry(
                 "proposals",
-                "List the edits of memory that wait for you; accept or reject one.",
+                "List edits of memory that wait for you; accept or reject one.",
                 "minding:memory_proposals",
             ),
         ),

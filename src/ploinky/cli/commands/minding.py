@@ -51,7 +51,7 @@ def memory_write(invocation: Invocation, name: str, assistant: str | None) -> No
 @click.option("--again", is_flag=True, help="Look at all notes, also those of earlier times.")
 @_of
 def memory_consolidate(invocation: Invocation, assistant: str | None, again: bool) -> None:
-    """Let the model say what of the daily notes belongs into MEMORY.md."""
+    """Let the model say what of the notes belongs into MEMORY.md."""
     ask(invocation, "memory.consolidate", {"profileId": assistant, "again": again}, _consolidated)
 
 
@@ -62,7 +62,7 @@ def memory_consolidate(invocation: Invocation, assistant: str | None, again: boo
 def memory_proposals(
     invocation: Invocation, accept: str | None, reject: str | None, assistant: str | None
 ) -> None:
-    """List the edits of memory that wait for you; accept or reject one."""
+    """List edits of memory that wait for you; accept or reject one."""
     chosen = accept or reject
     if chosen is None:
         ask(invocation, "memory.proposals", {"profileId": assistant}, _table("id", "path", "why"))
