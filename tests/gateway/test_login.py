@@ -152,3 +152,6 @@ def test_without_auth_this_machine_is_the_owner_and_other_pages_are_not(stage: S
     assert web.call("gateway.status")["caller"] == "owner"
     call = {"jsonrpc": "2.0", "id": 1, "method": "gateway.status"}
     assert web.post(call, origin=f"http://{web.host}:1").status == 403
+    found = {row["check"]: row for row in stage.run("doctor", "--json", code=None).json["findings"]}
+    assert found["entrance"]["status"] == "warning"
+    assert "agents" in found["entrance"]["message"]

@@ -16,7 +16,8 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from ploinky.base.jsontypes import JsonValue
 from tests.cli.stage import Stage, give_back, make_stage
-from tests.gateway.web import Web
+from tests.e2e.test_assistant_loop import kill_gateway
+from tests.gateway.web import Web, web_of
 from tests.models.llama import MODEL, LlamaServer, running_llama
 from tests.models.scripted_gguf import Script
 
@@ -247,3 +248,19 @@ def test_calls_are_in_the_audit_log_without_what_was_said(client: openai.OpenAI,
     assert '"event":"v1"' in log
     assert '"target":"talker"' in log
     assert "a secret question" not in log
+
+
+def test_a_conversation_goes_on_in_its_session_after_a_crash_of_the_gateway(town: Stage) -> None:
+    web = web_of(town)
+    before = set(sessions(web, "talker"))
+    told: Messages = [user("Before?")]
+    with openai.OpenAI(base_url=f"{web.url}/v1", api_key=web.token, timeout=120) as client:
+        answer = client.chat.completions.create(model="talker", messages=told)
+    told += [{"role": "assistant", "content": answer.choices[0].message.content}, user("After?")]
+    kill_gateway(town)
+    web = web_of(town)
+    with openai.OpenAI(base_url=f"{web.url}/v1", api_key=web.token, timeout=120) as client:
+        client.chat.completions.create(model="talker", messages=told)
+    (session,) = set(sessions(web, "talker")) - before
+    thread = web.call("chat.getThread", sessionId=session, profileId="talker")
+    assert [message["content"] for message in thread["messages"]] == ["Before?", ANSWER, "After?", ANSWER]

@@ -21,6 +21,7 @@ import anyio.to_thread
 from ploinky.assistants.approvals import Approvals
 from ploinky.assistants.configuration import AssistantConfig
 from ploinky.assistants.context import Context, build_context
+from ploinky.assistants.continuations import Continuations
 from ploinky.assistants.counsel import Counsel
 from ploinky.assistants.folders import FolderIndex
 from ploinky.assistants.ids import new_id
@@ -96,6 +97,7 @@ class Assistant:
         self.database = Database(self.root / STORE, MIGRATIONS)
         self.journal = EventJournal(self.database)
         self.threads = ThreadStore(self.database, self.journal)
+        self.continuations = Continuations(self.database)
         self.runs = RunStore(self.database)
         self.approvals = Approvals(self.database, self.journal)
         self.incidents = Incidents(self.database, self.journal, self.approvals, self.runs)

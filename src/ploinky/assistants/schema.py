@@ -88,6 +88,10 @@ _MEANING = (
         WITHOUT ROWID""",
     "CREATE TABLE consolidated (digest TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID",
 )
+_CONTINUATIONS = (
+    "CREATE TABLE continuations (digest BLOB PRIMARY KEY, session TEXT NOT NULL, at TEXT NOT NULL)",
+    "CREATE INDEX continuations_at ON continuations (at)",
+)
 
 MIGRATIONS = (
     Migration("0001_threads", _THREADS),
@@ -96,4 +100,5 @@ MIGRATIONS = (
     Migration("0004_autonomy", _AUTONOMY),
     Migration("0005_search", _SEARCH),
     Migration("0006_meaning", _MEANING),
+    Migration("0007_continuations", _CONTINUATIONS),
 )

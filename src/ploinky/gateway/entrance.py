@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from ploinky.providers.credentials import Keyring, read_key_reference
 from ploinky.router.callers import TokenVerifier
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.settings import GatewaySettings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def build_entrance(parts: EntranceParts) -> Entrance:
     """
     auth = parts.settings.auth
     mode = auth_mode(parts.settings, parts.host)
+    if mode.name == "none":
+        logger.warning("no token is asked for: every program of this machine is the owner, agents included")
     sessions = SessionStore(parts.layout, parts.proof)
     verifier, issuers = parts.verifier, list[Issuer]()
     mounts: tuple[Mount, ...] = ()

@@ -57,7 +57,7 @@ async def doctor(platform: Platform | None, *, fix: bool, environ: Mapping[str, 
     findings = [_versions(), await _git(environ), _launcher(environ)]
     findings += await _engines(platform, environ)
     if platform is not None:
-        findings += [_configuration(platform), _sockets(platform), *_gateway(platform)]
+        findings += [_configuration(platform), _sockets(platform), *_gateway(platform), *_entrance(platform)]
         findings += _layout(platform, fix=fix)
     problems = sum(finding.status == "problem" for finding in findings)
     rows: list[JsonValue] = [finding.facts() for finding in findings]
@@ -139,6 +139,18 @@ def _gateway(platform: Platform) -> list[Finding]:
     owner = port_owner(port) or "another program"
     hint = "Give another port: ploinky start PORT"
     return [Finding("gateway", "problem", f"not running, and port {port} is taken by {owner}.", hint)]
+
+
+def _entrance(platform: Platform) -> list[Finding]:
+    """A warning if no token is asked for, which an agent in the sandbox need not have either."""
+    if platform.settings.gateway.auth.mode != "none":
+        return []
+    text = (
+        "gateway.auth.mode is none: every program of this machine is the owner,"
+        " agents in the sandbox that share its network included."
+    )
+    hint = 'Set it to token or password; or give agents "network": {"mode": "none"}, or run them with Podman.'
+    return [Finding("entrance", "warning", text, hint)]
 
 
 def _layout(platform: Platform, *, fix: bool) -> list[Finding]:

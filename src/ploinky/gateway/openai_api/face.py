@@ -33,7 +33,7 @@ from ploinky.gateway.openai_api.answers import (
     model_value,
     status_of,
 )
-from ploinky.gateway.openai_api.conversations import Conversations
+from ploinky.gateway.openai_api.conversations import keep_place, take_place
 from ploinky.gateway.openai_api.requests import ChatRequest, Said, read_chat
 from ploinky.gateway.rows import Access, Handler, Mount, Request, Row
 from ploinky.gateway.rpc.method import CHANGE_RATE, Scope
@@ -78,7 +78,6 @@ class OpenAiFace:
 
     household: Household
     audit: AuditLog
-    _conversations: Conversations = field(default_factory=Conversations)
     _rates: Rates = field(default_factory=Rates)
     _started: int = field(default_factory=lambda: int(time.time()))
 
@@ -139,7 +138,7 @@ class OpenAiFace:
 
     async def _start(self, request: Request, chat: ChatRequest) -> _Asked:
         assistant = self.household.require(chat.assistant)
-        session_id, new = self._place(request, chat, assistant)
+        session_id, new = await self._place(request, chat, assistant)
         session = Session(session_id, ChannelKind.WEB, channel="v1")
         after = assistant.journal.last_id()
         messages = [NewMessage(Role(each.role), each.text) for each in new]
@@ -148,12 +147,14 @@ class OpenAiFace:
             chat, assistant, session, run, after, Completion(run.id, assistant.id, int(time.time()))
         )
 
-    def _place(self, request: Request, chat: ChatRequest, assistant: Assistant) -> tuple[str, Sequence[Said]]:
+    async def _place(
+        self, request: Request, chat: ChatRequest, assistant: Assistant
+    ) -> tuple[str, Sequence[Said]]:
         """The session of a request, and what is new to it."""
         named = _session_header(request)
         if named is not None:
             return named, chat.said
-        return self._conversations.take(str(request.caller), assistant.id, chat.said)
+        return await take_place(str(request.caller), assistant, chat.said)
 
     async def _whole(self, request: Request, asked: _Asked) -> PloinkyError | None:
         ended = await self._until(request, asked, asked.assistant.wait_run(asked.run.id, LONGEST_RUN_S))
@@ -165,7 +166,7 @@ class OpenAiFace:
         if failure is not None:
             raise failure
         text = asked.assistant.runs.text(ended.id)
-        self._keep(request, asked, text)
+        await self._keep(request, asked, text)
         await send_json(request.send, 200, asked.completion.whole(ended, text))
         return None
 
@@ -180,7 +181,7 @@ class OpenAiFace:
         if failure is not None:
             await end_event_stream(send, error_event(failure))
             return failure
-        self._keep(request, asked, asked.assistant.runs.text(ended.id))
+        await self._keep(request, asked, asked.assistant.runs.text(ended.id))
         last = [asked.completion.piece({}, "stop")]
         last += [asked.completion.usage(ended)] if asked.chat.include_usage else []
         await end_event_stream(send, b"".join([*last, END]))
@@ -233,9 +234,8 @@ class OpenAiFace:
             await asked.assistant.cancel_run(asked.run.id)
         return None
 
-    def _keep(self, request: Request, asked: _Asked, text: str) -> None:
-        said: tuple[Said, ...] = asked.chat.said
-        self._conversations.keep(str(request.caller), asked.assistant.id, said, text, asked.session.id)
+    async def _keep(self, request: Request, asked: _Asked, text: str) -> None:
+        await keep_place(str(request.caller), asked.assistant, asked.chat.said, text, asked.session.id)
 
 
 def _require_scope(request: Request) -> None:
