@@ -131,7 +131,7 @@ def _lock_changed() -> bool:
 def _sources() -> Iterator[Path]:
     for name in ("package.json", "package-lock.json", "index.html", "vite.config.ts", "tsconfig.json"):
         yield SOURCES / name
-    for folder in ("src", "public"):
+    for folder in ("src", "public", "worker"):
         yield from (path for path in (SOURCES / folder).rglob("*") if path.is_file())
 
 

@@ -72,14 +72,16 @@ def login_link(stage: Stage) -> str:
 
 @contextmanager
 def open_window(
-    browser: Browser, stage: Stage, *, dark: bool = False, phone: bool = False
+    browser: Browser, stage: Stage, *, dark: bool = False, phone: bool = False, workers: bool = False
 ) -> Iterator[Window]:
-    """A browser of its own, logged in by the link of ``ploinky open``."""
+    """A browser of its own, logged in by the link of ``ploinky open``. ``workers``: with the service worker,
+    through which no request of a page can be caught."""
     context: BrowserContext = browser.new_context(
         color_scheme="dark" if dark else "light",
         viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]
         has_touch=phone,
         reduced_motion="reduce",
+        service_workers="allow" if workers else "block",
         locale="en-GB",
         timezone_id="Europe/Berlin",
     )

@@ -1,9 +1,8 @@
-"""The conversation: kept, the same on two devices while a third client writes, read when offline."""
+"""The conversation: kept, the same on two devices while a third client writes."""
 
 from __future__ import annotations
 
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -71,25 +70,6 @@ def test_one_thread_on_two_devices_while_a_third_client_writes(
         eventually(lambda: len(order(desk)) >= 6 and order(desk) == order(phone), "the same order on both")
         assert order(desk) == kept[: len(order(desk))]
         assert desk.faults + phone.faults == []
-
-
-def test_offline_what_was_read_stays_and_is_said_to_be_old_and_comes_back(
-    browser: Browser, harbour: Stage, api: Web
-) -> None:
-    api.call("chat.send", sessionId="away", text="before the cable was cut")
-    with open_window(browser, harbour) as window:
-        window.go("/chat/default/away")
-        page = window.page
-        expect(page.locator(".said", has_text="before the cable")).to_be_visible()
-        port = harbour.endpoint.port
-        for process in harbour.gateway_processes:  # its supervisor first, which would start it again
-            process.signal(signal.SIGKILL)
-        expect(page.get_by_text("Offline: you see what was loaded")).to_be_visible()
-        expect(page.locator(".said", has_text="before the cable")).to_be_visible()
-        harbour.run("start", "files", str(port))
-        expect(page.get_by_text("Offline: you see what was loaded")).to_be_hidden()
-        api.call("chat.send", sessionId="away", text="after it was mended")
-        expect(page.locator(".said", has_text="after it was mended")).to_be_visible()
 
 
 def test_a_message_that_cannot_be_sent_is_never_shown_as_kept(browser: Browser, harbour: Stage) -> None:

@@ -4,10 +4,14 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { queryClient } from "./api/hooks";
 import { App } from "./app/App";
 import { applyTheme } from "./app/theme";
+import { registerWorker } from "./app/worker";
 import { ToastProvider } from "./ui/toast";
 import "./styles/index.css";
 
 applyTheme();
+registerWorker();
+// a newer gateway has other files; a page that misses one of its own begins anew
+window.addEventListener("vite:preloadError", () => window.location.reload());
 const root = document.getElementById("root");
 if (root) {
   createRoot(root).render(

@@ -30,7 +30,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+        "trusted-types ploinky-worker",  # its one rule makes the address of the service worker
     )
 )
 SECURITY_HEADERS: tuple[HeaderPair, ...] = (
@@ -54,6 +54,7 @@ _VIEWS = (
     "terminal",
     "tools",
 )
+_BROTLI = ".br"  # made by the build
 _FOREVER = b"public, max-age=31536000, immutable"
 _ASK_FIRST = b"no-cache"
 _WORTH_ZIPPING = ("text/", "application/javascript", "application/json", "image/svg+xml")
@@ -67,8 +68,10 @@ _NOT_BUILT = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Plo
 
 @dataclass(frozen=True)
 class _File:
+    """``packed``: its body in other encodings, the best first."""
+
     data: bytes
-    zipped: bytes | None
+    packed: tuple[tuple[bytes, bytes], ...]
     headers: tuple[HeaderPair, ...]
     tag: bytes
 
@@ -80,7 +83,7 @@ class Pages:
         self._paths: Mapping[str, Path] = {
             f"/{path.relative_to(folder).as_posix()}": path
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and not path.name.startswith(".")
+            if path.is_file() and not path.name.startswith(".") and path.suffix != _BROTLI
         }
         self._files: dict[str, _File] = {}
 
@@ -123,26 +126,37 @@ async def _send_file(scope: Scope, send: Send, file: _File) -> None:
         return
     headers = [*SECURITY_HEADERS, *file.headers]
     data = file.data
-    if file.zipped is not None and b"gzip" in asked.get(b"accept-encoding", b""):
-        data = file.zipped
-        headers.append((b"content-encoding", b"gzip"))
+    accepted = _encodings(asked.get(b"accept-encoding", b""))
+    for encoding, packed in file.packed:
+        if encoding in accepted:
+            data = packed
+            headers.append((b"content-encoding", encoding))
+            break
     headers.append((b"content-length", str(len(data)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
+
+
+def _encodings(header: bytes) -> set[bytes]:
+    """What an Accept-Encoding header names and does not rule out."""
+    rows = [[word.strip() for word in each.split(b";")] for each in header.lower().split(b",")]
+    return {name for name, *more in rows if not any(word in (b"q=0", b"q=0.0") for word in more)}
 
 
 def _file(path: Path, name: str) -> _File:
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     if name.endswith(".js"):
         kind = "application/javascript"
-    return _made(path.read_bytes(), kind, forever=name.startswith("/assets/"))
+    beside = path.with_name(path.name + _BROTLI)
+    packed = ((b"br", beside.read_bytes()),) if beside.is_file() else ()
+    return _made(path.read_bytes(), kind, forever=name.startswith("/assets/"), packed=packed)
 
 
 def _not_built() -> _File:
     return _made(_NOT_BUILT, "text/html", forever=False)
 
 
-def _made(data: bytes, kind: str, *, forever: bool) -> _File:
+def _made(data: bytes, kind: str, *, forever: bool, packed: tuple[tuple[bytes, bytes], ...] = ()) -> _File:
     worth = kind.startswith(_WORTH_ZIPPING) and len(data) > 1024
     tag = f'"{hashlib.sha256(data).hexdigest()[:24]}"'.encode()
     textual = kind.startswith("text/") or kind in ("application/javascript", "application/json")
@@ -152,4 +166,5 @@ def _made(data: bytes, kind: str, *, forever: bool) -> _File:
         (b"etag", tag),
         (b"vary", b"accept-encoding"),
     )
-    return _File(data, gzip.compress(data, 9) if worth else None, headers, tag)
+    zipped = ((b"gzip", gzip.compress(data, 9)),) if worth else ()
+    return _File(data, (*packed, *zipped), headers, tag)

@@ -1,5 +1,7 @@
 // The one client of pushed events: a single stream for the whole app, which comes back by itself.
 
+import { readSession, tellLoggedOut } from "./rpc";
+
 export interface HubEvent {
   topic: string;
   kind: string;
@@ -9,6 +11,8 @@ export interface HubEvent {
   sessionId?: string;
   data: Record<string, unknown>;
 }
+
+const AGAIN_MS = 1500;
 
 export type Link = "connecting" | "live" | "lost";
 type Listener = (event: HubEvent) => void;
@@ -36,8 +40,8 @@ class EventClient {
   }
 
   open(): void {
-    if (this.source) return;
     clearTimeout(this.retry);
+    if (this.source) return;
     const query = this.lastId ? `?after=${encodeURIComponent(this.lastId)}` : "";
     const source = new EventSource(`/events${query}`);
     this.source = source;
@@ -49,6 +53,12 @@ class EventClient {
     for (const topic of TOPICS) {
       source.addEventListener(topic, (message) => this.take(message as MessageEvent<string>));
     }
+  }
+
+  /** Begin offline, with what was read at `at`. */
+  beginLost(at: number): void {
+    this.become("lost");
+    this.heardAt = at;
   }
 
   close(): void {
@@ -81,7 +91,18 @@ class EventClient {
     this.source = null;
     this.become("lost");
     clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.open(), 1500);
+    this.retry = setTimeout(() => void this.again(), AGAIN_MS);
+  }
+
+  /** A stream does not say why it was refused; whether somebody is logged in yet is asked first. */
+  private async again(): Promise<void> {
+    try {
+      const session = await readSession();
+      if (session.loggedIn) this.open();
+      else tellLoggedOut();
+    } catch {
+      this.retry = setTimeout(() => void this.again(), AGAIN_MS);
+    }
   }
 
   private become(link: Link): void {

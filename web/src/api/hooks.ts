@@ -26,11 +26,14 @@ export interface CallOptions {
 
 /** What a reading method answers, kept and refreshed. The first part of its name is its subject. */
 export function useCall<T>(method: string, params: object = {}, options: CallOptions = {}) {
-  return useQuery<T, RpcError>({
+  const query = useQuery<T, RpcError>({
     queryKey: [method, params],
     queryFn: ({ signal }) => rpc<T>(method, params, signal),
     ...options,
   });
+  // what was read before is shown as what it is; the bar says that it may be old
+  const stale = query.data !== undefined && query.error instanceof OfflineError;
+  return stale ? { ...query, error: null } : query;
 }
 
 /** A method that changes something; `refresh` names the methods whose answers it makes old. */
@@ -78,7 +81,12 @@ const STALE_BY_TOPIC: Record<string, string[]> = {
 
 /** Refresh what events make old, and everything after a gap. Returns how to stop. */
 export function refreshByEvents(): () => void {
-  return events.listen((event) => {
+  let link = events.link;
+  const unwatch = events.watchLink(() => {
+    if (link === "lost" && events.link === "live") void queryClient.invalidateQueries();
+    link = events.link;
+  });
+  const deaf = events.listen((event) => {
     if (event.topic === "stream") {
       void queryClient.invalidateQueries();
       return;
@@ -89,4 +97,8 @@ export function refreshByEvents(): () => void {
       void queryClient.invalidateQueries({ queryKey: [name] });
     }
   });
+  return () => {
+    unwatch();
+    deaf();
+  };
 }

@@ -33,6 +33,11 @@ export function onLoggedOut(listener: Listener): () => void {
   return () => loggedOut.delete(listener);
 }
 
+/** Somebody found out that nobody is logged in any more. */
+export function tellLoggedOut(): void {
+  loggedOut.forEach((listener) => listener());
+}
+
 let lastId = 0;
 
 export async function rpc<T>(method: string, params: object = {}, signal?: AbortSignal): Promise<T> {
@@ -50,7 +55,7 @@ export async function rpc<T>(method: string, params: object = {}, signal?: Abort
     throw new OfflineError();
   }
   if (answer.status === 401) {
-    loggedOut.forEach((listener) => listener());
+    tellLoggedOut();
     throw new RpcError("You are not logged in any more.", "NOT_LOGGED_IN");
   }
   if (!answer.ok) {
@@ -101,5 +106,5 @@ export async function logIn(proof: { token: string } | { password: string }): Pr
 
 export async function logOut(): Promise<void> {
   await fetch("/logout", { method: "POST" }).catch(() => undefined);
-  loggedOut.forEach((listener) => listener());
+  tellLoggedOut();
 }

@@ -2,22 +2,29 @@
 
 import { useCallback, useEffect, useState } from "react";
 import { queryClient, refreshByEvents } from "../api/hooks";
+import { forget, keepAnswers, recall } from "../api/kept";
 import { events } from "../api/events";
 import { onLoggedOut, readSession, type Session } from "../api/rpc";
 import { Spinner } from "../ui/parts";
 import { Login } from "./Login";
 import { Shell } from "./Shell";
 
-type State = { kind: "asking" } | { kind: "known"; session: Session } | { kind: "unreachable" };
+type State = { kind: "asking" } | { kind: "known"; session: Session } | { kind: "unreachable" } | { kind: "offline" };
 
 export function App() {
   const [state, setState] = useState<State>({ kind: "asking" });
 
   const ask = useCallback(async () => {
     try {
-      setState({ kind: "known", session: await readSession() });
+      const session = await readSession();
+      // what was read before is there at once, and if the gateway goes right now; all of it is read anew
+      await (session.loggedIn ? recall(queryClient) : forget());
+      setState({ kind: "known", session });
     } catch {
-      setState({ kind: "unreachable" });
+      const at = await recall(queryClient);
+      if (at === null) return setState({ kind: "unreachable" });
+      events.beginLost(at);
+      setState({ kind: "offline" });
     }
   }, []);
 
@@ -26,16 +33,19 @@ export function App() {
     return onLoggedOut(() => {
       events.close();
       queryClient.clear();
-      void ask();
+      void forget().then(ask);
     });
   }, [ask]);
 
-  const loggedIn = state.kind === "known" && state.session.loggedIn;
+  const inside = state.kind === "offline" || (state.kind === "known" && state.session.loggedIn);
   useEffect(() => {
-    if (!loggedIn) return;
+    if (!inside) return;
     events.open();
-    return refreshByEvents();
-  }, [loggedIn]);
+    const stops = [refreshByEvents(), keepAnswers(queryClient)];
+    return () => stops.forEach((stop) => stop());
+  }, [inside]);
+  const offline = state.kind === "offline";
+  useEffect(() => (offline ? events.watchLink(() => events.link === "live" && void ask()) : undefined), [offline, ask]);
 
   if (state.kind === "asking") {
     return (
@@ -44,6 +54,7 @@ export function App() {
       </main>
     );
   }
+  if (state.kind === "offline") return <Shell canLogOut={false} />;
   if (state.kind === "unreachable") return <Login mode="unreachable" onDone={ask} />;
   if (!state.session.loggedIn) return <Login mode={state.session.mode} onDone={ask} />;
   return <Shell canLogOut={state.session.mode !== "none"} />;

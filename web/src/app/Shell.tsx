@@ -7,7 +7,7 @@ import { events } from "../api/events";
 import { useLink } from "../api/hooks";
 import { Empty, PageSkeleton } from "../ui/parts";
 import { Boundary } from "../ui/Boundary";
-import { clock } from "../api/text";
+import { clock, stamp } from "../api/text";
 import { Home } from "../pages/home/Home";
 import { BottomBar, SideBar } from "./Navigation";
 
@@ -20,13 +20,20 @@ const Assistants = lazy(() => import("../pages/assistants/Assistants"));
 const Skills = lazy(() => import("../pages/skills/Skills"));
 const Approvals = lazy(() => import("../pages/approvals/Approvals"));
 
+const A_DAY_MS = 86_400_000;
+
+function when(at: number): string {
+  const iso = new Date(at).toISOString();
+  return Date.now() - at < A_DAY_MS ? clock(iso) : stamp(iso);
+}
+
 function OfflineBar() {
   const link = useLink();
   if (link !== "lost") return null;
   return (
     <div className="offline" role="status">
       <WifiOff size={15} aria-hidden />
-      Offline: you see what was loaded until {clock(new Date(events.heardAt).toISOString())}. Trying again.
+      Offline: you see what was loaded until {when(events.heardAt)}. Nothing can be changed now. Trying again.
     </div>
   );
 }

@@ -2,7 +2,8 @@
 
 import { type ButtonHTMLAttributes, type ReactNode, useId } from "react";
 import { CircleAlert, CircleCheck, Info, Loader2, TriangleAlert } from "lucide-react";
-import { RpcError } from "../api/rpc";
+import { useLink } from "../api/hooks";
+import { OfflineError, RpcError } from "../api/rpc";
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   kind?: "normal" | "primary" | "danger" | "quiet";
@@ -11,19 +12,22 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   /** With an icon alone, `label` is its name. */
   icon?: ReactNode;
   label?: string;
+  /** It changes something, so it waits for the gateway; what is primary or dangerous does so anyway. */
+  changes?: boolean;
 }
 
-export function Button({ kind = "normal", size = "normal", busy, icon, label, children, disabled, ...rest }: ButtonProps) {
+export function Button({ kind = "normal", size = "normal", busy, icon, label, changes, children, disabled, ...rest }: ButtonProps) {
+  const offline = useLink() === "lost" && (changes || kind === "primary" || kind === "danger");
   const classes = ["button", kind !== "normal" && kind, size === "small" && "small", icon && !children && "icon"];
   return (
     <button
       type="button"
       {...rest}
       className={classes.filter(Boolean).join(" ")}
-      disabled={disabled || busy}
+      disabled={disabled || busy || offline}
       aria-busy={busy || undefined}
       aria-label={label}
-      title={icon && !children ? label : undefined}
+      title={offline ? "The gateway is away" : icon && !children ? label : undefined}
     >
       {busy ? <Loader2 size={16} className="spin" aria-hidden /> : icon}
       {children}
@@ -67,6 +71,7 @@ export function Note({ kind = "info", title, children }: { kind?: keyof typeof N
 }
 
 export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  if (error instanceof OfflineError) return <Note title="This was not loaded before">It is read once the gateway is back.</Note>;
   const known = error instanceof RpcError ? error : new RpcError(String(error), "FAILED");
   return (
     <Note kind="bad" title={known.message}>

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useState } from "react";
 import { useQueryClient } from "@tanstack/react-query";
-import { useCall, useEvents } from "../../api/hooks";
+import { useCall, useEvents, useLink } from "../../api/hooks";
 import { rpc, RpcError } from "../../api/rpc";
 import { fold, type LiveRun } from "./live";
 import type { JournalEvent, RunFacts, Thread } from "./types";
@@ -40,7 +40,10 @@ export function useThread(profileId: string, sessionId: string) {
     readRun(profileId, sessionId).then(setLive, () => undefined);
   }, [profileId, sessionId]);
 
-  useEffect(() => catchUp(), [catchUp]);
+  const link = useLink();
+  useEffect(() => {
+    if (link !== "lost") catchUp();
+  }, [catchUp, link]);
   useEvents("runs", (event) => {
     if (event.topic === "stream") return catchUp();
     if (event.profileId !== profileId || event.sessionId !== sessionId) return;

@@ -1,5 +1,5 @@
 import { Play, RotateCw, ScrollText, Square } from "lucide-react";
-import { useChange } from "../../api/hooks";
+import { useChange, useLink } from "../../api/hooks";
 import type { AgentStatus, OperationAnswer } from "../../api/types";
 import { ago, bytes } from "../../api/text";
 import { Badge, Button } from "../../ui/parts";
@@ -53,6 +53,7 @@ export function AgentCard({ agent, usage, onOpen }: Props) {
   const life = useLife(agent.name);
   const look = lookOf(agent);
   const running = runs(agent);
+  const offline = useLink() === "lost";
   return (
     <li className="card agent-card">
       <div className="row apart top">
@@ -69,8 +70,8 @@ export function AgentCard({ agent, usage, onOpen }: Props) {
             {agent.restarts > 0 && ` · ${agent.restarts} restarts`}
           </p>
         </div>
-        <Badge tone={look.tone} dot pulse={look.moving}>
-          {look.word}
+        <Badge tone={offline ? "plain" : look.tone} dot pulse={look.moving && !offline}>
+          {offline ? `Last seen ${look.word.toLowerCase()}` : look.word}
         </Badge>
       </div>
       {running ? <Use usage={usage} /> : <p className="agent-reason soft small">{agent.reason && agent.reason !== "enabled" ? agent.reason : "It was not started yet."}</p>}
@@ -78,10 +79,10 @@ export function AgentCard({ agent, usage, onOpen }: Props) {
       <div className="row tight agent-actions">
         {running ? (
           <>
-            <Button size="small" icon={<Square size={13} aria-hidden />} busy={life.stopping} disabled={life.busy} onClick={life.stop} label={`Stop ${agent.name}`}>
+            <Button size="small" icon={<Square size={13} aria-hidden />} changes busy={life.stopping} disabled={life.busy} onClick={life.stop} label={`Stop ${agent.name}`}>
               Stop
             </Button>
-            <Button size="small" icon={<RotateCw size={14} aria-hidden />} busy={life.restarting} disabled={life.busy} onClick={life.restart} label={`Restart ${agent.name}`}>
+            <Button size="small" icon={<RotateCw size={14} aria-hidden />} changes busy={life.restarting} disabled={life.busy} onClick={life.restart} label={`Restart ${agent.name}`}>
               Restart
             </Button>
           </>

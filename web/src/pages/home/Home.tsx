@@ -45,10 +45,10 @@ export function Home() {
       <PageHead title="Home" about={status.data ? summary(agents) : "Your agents and how they are"}>
         {agents.length > 0 && (
           <>
-            <Button icon={<Play size={15} aria-hidden />} busy={startAll.isPending} disabled={busy} onClick={() => run(startAll, "All agents were started.")}>
+            <Button changes icon={<Play size={15} aria-hidden />} busy={startAll.isPending} disabled={busy} onClick={() => run(startAll, "All agents were started.")}>
               Start all
             </Button>
-            <Button icon={<Square size={14} aria-hidden />} busy={stopAll.isPending} disabled={busy} onClick={() => run(stopAll, "All agents were stopped.")}>
+            <Button changes icon={<Square size={14} aria-hidden />} busy={stopAll.isPending} disabled={busy} onClick={() => run(stopAll, "All agents were stopped.")}>
               Stop all
             </Button>
           </>
