@@ -117,7 +117,7 @@ export function Models({ config }: PartProps) {
                       </>
                     )}
                     {id !== usual && (
-                      <Button size="small" label={`Make ${id} the default`} onClick={() => keep({ defaultModel: id }, `${id} is the default.`)}>
+                      <Button size="small" label={`Make default: ${id}`} onClick={() => keep({ defaultModel: id }, `${id} is the default.`)}>
                         Make default
                       </Button>
                     )}
