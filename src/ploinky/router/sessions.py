@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import anyio
@@ -175,13 +175,13 @@ class SessionStore:
         self._sessions[session.id] = session
         return session
 
-    def _rivals(self, caller: Caller) -> list[Session] | None:
+    def _rivals(self, caller: Caller) -> Iterable[Session] | None:
         """The sessions of which one must go for a new one of ``caller``; None if there is room."""
         if caller.kind is CallerKind.AGENT:
             own = [session for session in self if session.caller == caller]
             if len(own) >= max(1, self._most // _SHARES):
                 return own
-        return list(self) if len(self) >= self._most else None
+        return self._sessions.values() if len(self) >= self._most else None
 
     def find(self, session_id: str, caller: Caller, agent: str | None) -> Session | None:
         """The session, if this caller opened it at this endpoint; it counts as used now."""
@@ -203,6 +203,9 @@ class SessionStore:
     def sweep(self) -> None:
         """Forget what has been idle for too long."""
         oldest_kept = time.monotonic() - self._idle_s
+        first = next(iter(self._sessions.values()), None)
+        if first is None or first.last_used >= oldest_kept:
+            return
         for session in self:
             if session.last_used >= oldest_kept:
                 break
