@@ -109,6 +109,27 @@ async def test_an_install_of_either_step_that_goes_wrong(either: Stage, fault: F
     assert marker.exists()
 
 
+@each_fault
+async def test_a_python_install_that_goes_wrong_halfway(either: Stage, fault: Fault) -> None:
+    """``uv`` is a script of our own, on the path of the agent, so that each of its calls can go wrong."""
+    either.add("py", {}, {"code/requirements.txt": "word\n"})
+    await either.enable("py")
+    uv = either.work_file("py", "node_modules/.bin/uv")
+    uv.parent.mkdir(parents=True)
+    marker = find_marker(either.layout, "py")
+    for when in ("venv", "pip"):
+        half = f'[ "$1" = {when} ] || exit 0\nmkdir -p venv/half\n'
+        uv.write_text(fault.script.replace("\n", f"\n{half}", 1))
+        uv.chmod(0o755)
+        said = await fails(either, "py", "DEPENDENCY_INSTALL_FAILED", fault)
+        assert "Phase: Agent dependencies (step 7): " in said
+        assert not marker.exists()
+    uv.write_text("#!/bin/sh\ntest ! -e venv/half && mkdir -p venv/bin\n")
+    await collect(start_agent(either.ctx, "py", OPTIONS))
+    assert either.entry("py").state is AgentState.RUNNING
+    assert marker.exists()
+
+
 @pytest.mark.bubblewrap
 @pytest.mark.parametrize(
     ("backend", "limit_s", "said"),
