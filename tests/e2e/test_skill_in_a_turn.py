@@ -26,8 +26,8 @@ from tests.gateway.web import web_of
 from tests.models.llama import running_llama
 from tests.models.scripted_gguf import Script
 from tests.models.witness import Witness, witnessed
+from tests.skills.sandboxes import ENGINES, require_engine
 
-pytestmark = pytest.mark.bubblewrap
 KEY = "quay/side+4711=lantern"
 ANSWER = "High water is at noon, the skill says."
 SCRIPT = Script(
@@ -67,12 +67,17 @@ class Told:
         return self.commands[-1]
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+@pytest.fixture(scope="module", params=ENGINES[:2])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    require_engine(request.param)
     runtime = Path(tempfile.mkdtemp(prefix="pk-", dir="/tmp"))
     with running_llama(SCRIPT, context=16384) as server, witnessed(server.url) as witness:
         stage = make_stage(tmp_path_factory.mktemp("quay"), runtime)
-        config = {**settings(f"{witness.url}/v1"), "tools": {"allow": ["skill_*"]}}
+        config = {
+            **settings(f"{witness.url}/v1"),
+            "tools": {"allow": ["skill_*"]},
+            "sandbox": {"engine": request.param},
+        }
         stage.layout.config_file.write_text(json.dumps(config), encoding="utf-8")
         _write_skill(stage.root / "tide")
         told = Told(stage, witness)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -223,6 +224,31 @@ async def test_containers_do_not_outlive_their_runs(trial: Trial) -> None:
     ]
     listed = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
     assert listed.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("trial", ENGINES[1:], indirect=True)
+async def test_the_engine_never_has_a_key(trial: Trial) -> None:
+    """What the engine tells of a running container, and keeps of it, has no variable of the program."""
+    key = f"planted-{os.getpid()}"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(trial.run, "sh", "-c", "echo > ready; sleep 60", env={"TIDE_KEY": key}))
+
+        async def ready() -> bool:
+            return (trial.folder / "ready").exists()
+
+        await wait_until(ready, what="the program to run", timeout_s=60)
+        listed = _engine(
+            trial, "ps", "--quiet", "--no-trunc", "--filter", f"label=ploinky.run={_label()}"
+        ).split()
+        told = [_engine(trial, "inspect", name) for name in listed]
+        tasks.cancel_scope.cancel()
+    assert len(told) == 1
+    assert key not in told[0]
+
+
+def _engine(trial: Trial, *words: str) -> str:
+    done = subprocess.run([trial.engine, *words], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
 
 
 def _label() -> str:
