@@ -1,11 +1,12 @@
 """What the sandboxes of skills have in common: a private folder for one run, the paths, the first program.
 
-``run/`` of that folder is seen read-only at ``NET``: the first program and, if there is one, the proxy's
-socket. Knows no engine.
+``run/`` of that folder is seen read-only at ``NET``: the first program, the filter of system calls that it
+puts on in a container and, if there is one, the proxy's socket. Knows no engine.
 """
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from typing import Protocol
 from ploinky.base.errors import PloinkyError
 from ploinky.base.files import hold_path
 from ploinky.runtimes.bubblewrap_host import HOST_TOOLS, made_up_etc
+from ploinky.runtimes.seccomp import filter_program
 from ploinky.skills.runs import FOLDER, Ran, RunPlan
 
 NET = "/run/ploinky"
 TMP = "/tmp"  # noqa: S108 (inside: a tmpfs of its own)
 INSIDE = "inside.py"
+FILTER = "filter"
 PROXY = "proxy.sock"
 LEASH = "leash.sock"
 _PATH = f"{FOLDER}/bin:{FOLDER}/.venv/bin:{FOLDER}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin"
@@ -66,6 +69,10 @@ def make_scene(folder: Path, *, proxied: bool) -> Scene:
     scene.etc.mkdir(mode=0o755)
     shutil.copyfile(Path(__file__).with_name(INSIDE), scene.run / INSIDE)
     (scene.run / INSIDE).chmod(0o644)
+    program = filter_program(platform.machine())
+    if program is not None:
+        (scene.run / FILTER).write_bytes(program)
+        (scene.run / FILTER).chmod(0o644)
     return scene
 
 
