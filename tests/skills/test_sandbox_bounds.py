@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,6 +20,7 @@ import pytest
 
 from ploinky.base.waits import wait_until
 from ploinky.runtimes.cgroups import find_cgroup_home
+from ploinky.skills.owner import own_mark
 from ploinky.skills.runs import Bounds, Ending
 from tests import engines
 from tests.skills.sandboxes import ENGINES, Trial, trial
@@ -189,6 +191,8 @@ async def test_killing_the_command_ends_what_it_ran(trial: Trial) -> None:
         return _alive(mark) == []
 
     await wait_until(gone, what="everything to end", timeout_s=60)
+    await trial.shell("true")
+    assert list(Path(tempfile.gettempdir()).glob(f"ps-{runner.pid}-*")) == []
 
 
 def _number_of(mark: str, wanted: int) -> Callable[[], Awaitable[bool]]:
@@ -220,7 +224,7 @@ async def test_containers_do_not_outlive_their_runs(trial: Trial) -> None:
         "--format",
         "{{.Names}}",
         "--filter",
-        f"label=ploinky.run={_label()}",
+        f"label=ploinky.run={own_mark()}",
     ]
     listed = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
     assert listed.stdout.strip() == ""
@@ -238,7 +242,7 @@ async def test_the_engine_never_has_a_key(trial: Trial) -> None:
 
         await wait_until(ready, what="the program to run", timeout_s=60)
         listed = _engine(
-            trial, "ps", "--quiet", "--no-trunc", "--filter", f"label=ploinky.run={_label()}"
+            trial, "ps", "--quiet", "--no-trunc", "--filter", f"label=ploinky.run={own_mark()}"
         ).split()
         told = [_engine(trial, "inspect", name) for name in listed]
         tasks.cancel_scope.cancel()
@@ -249,11 +253,3 @@ async def test_the_engine_never_has_a_key(trial: Trial) -> None:
 def _engine(trial: Trial, *words: str) -> str:
     done = subprocess.run([trial.engine, *words], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout
-
-
-def _label() -> str:
-    from ploinky.base.process_id import ProcessId
-
-    own = ProcessId.find(os.getpid())
-    assert own is not None
-    return f"{own.pid}-{own.started}-{Path('/proc/self/ns/pid').stat().st_ino}"

@@ -22,7 +22,6 @@ import anyio
 import anyio.to_thread
 
 from ploinky.base.errors import NotFoundError, PloinkyError
-from ploinky.base.process_id import ProcessId
 from ploinky.base.waits import wait_until
 from ploinky.runtimes.bubblewrap_host import find_host_system
 from ploinky.runtimes.docker import DOCKER, DockerEndpoint
@@ -39,6 +38,7 @@ from ploinky.runtimes.protocol import SandboxState
 from ploinky.skills.container_body import LABEL, Container, container_body, host_mounts, own_mounts
 from ploinky.skills.host_image import host_image
 from ploinky.skills.lent import Lent, lend
+from ploinky.skills.owner import is_gone, own_mark
 from ploinky.skills.runs import Ran, RunPlan
 from ploinky.skills.scene import LEASH, First, Scene, held, host_python, seen_env, write_etc
 from ploinky.skills.streams import Pipes, converse
@@ -111,7 +111,7 @@ class ContainerBox:
             mounts += host_mounts(self._host, scene, write_etc(scene, plan, uid=uid, gid=gid))
             python = host_python()
         first = First(python, 0 if facts.limits else plan.bounds.processes, leashed=True)
-        return Container(image, first, lent.user, _owner(), mounts)
+        return Container(image, first, lent.user, own_mark(), mounts)
 
     def _show_tools(self, scene: Scene) -> None:
         folder = scene.folder / "tools"
@@ -281,20 +281,8 @@ async def _sweep(api: EngineApi) -> None:
     """Remove containers whose owners were killed before they could start them."""
     asked = {"all": "1", "filters": json.dumps({"label": [LABEL]})}
     for row in await api.read("containers/json", list[ContainerRow], asked):
-        pid, started, namespace = [*row.labels[LABEL].split("-"), "", "", ""][:3]
-        ours = namespace == _namespace() and pid.isdigit() and started.isdigit()
-        if ours and not ProcessId(int(pid), int(started)).alive:
+        if is_gone(row.labels[LABEL]):
             await _remove(api, row.name)
-
-
-def _owner() -> str:
-    own = ProcessId.find(os.getpid())
-    assert own is not None, "this process is there"
-    return f"{own.pid}-{own.started}-{_namespace()}"
-
-
-def _namespace() -> str:
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _checked(plan: RunPlan) -> dict[str, Path]:

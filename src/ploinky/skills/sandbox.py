@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -22,6 +20,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.outbound import OutboundPolicy
 from ploinky.runtimes.errors import runtime_unavailable
 from ploinky.skills.lent import make_plain
+from ploinky.skills.owner import make_run_folder
 from ploinky.skills.proxy import ProxyRules, serving_proxy, upstream_of
 from ploinky.skills.runs import Ran, RunPlan
 from ploinky.skills.scene import PROXY, Box, make_scene
@@ -78,7 +77,7 @@ class Sandbox:
         if self._box is None:
             self._box = await self._choose()
         rules = ProxyRules(plan.hosts, self._policy, upstream_of(self._environ))
-        folder = Path(tempfile.mkdtemp(prefix="ps-"))  # short: sockets lie in it
+        folder = make_run_folder()
         try:
             scene = make_scene(folder, proxied=bool(plan.hosts))
             with contextlib.suppress(FileExistsError):  # a link that a program left there stays one
