@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -102,6 +103,18 @@ def test_harmless_commands_stay_harmless_where_only_the_lines_around_them_change
 @given(st.text(max_size=80))
 def test_any_text_is_judged_without_raising(text: str) -> None:
     judge_text(text)
+
+
+def test_a_mangled_command_is_judged_without_raising() -> None:
+    chance = random.Random(7)
+    words = [each.command.split(" ") for each in (*RED_TEAM, *ROUNDS, *EVASIONS, *HARMLESS)]
+    mangled = []
+    for _ in range(600):
+        parts = list(chance.choice(words))
+        parts.insert(chance.randrange(len(parts) + 1), chance.choice(chance.choice(words)))
+        chance.shuffle(parts)
+        mangled.append(" ".join(parts[: chance.randint(1, len(parts))]))
+    assert len(judge_texts([(each, 1) for each in mangled])) == len(mangled)
 
 
 def test_a_finding_has_its_rule_line_text_and_reason() -> None:

@@ -256,7 +256,7 @@ class Walker:
         streams = []
         for body in command.branches:
             before = dict(self.machine.variables)
-            streams.append(self._sequence(body, stdin).out)
+            streams.append(self._assuming(frozenset(), body, stdin).out)
             self.machine.merge_variables(before)
         return Result(_merged(streams))
 
@@ -300,10 +300,12 @@ class Walker:
     def _assuming(
         self, proves: frozenset[str], statements: Sequence[Statement], stdin: Stream | None
     ) -> Result:
-        fresh = proves - self.machine.verified
-        self.machine.prove(fresh)
+        before = set(self.machine.verified)
+        self.machine.prove(proves)
         result = self._sequence(statements, stdin)
-        self.machine.verified -= fresh
+        self.machine.verified &= (
+            before  # it may not have run: what it checked is not checked for what follows
+        )
         return result
 
     def _loop(self, command: Loop, stdin: Stream | None) -> Result:
@@ -319,7 +321,7 @@ class Walker:
         streams = []
         for _ in range(2):  # what one round leaves behind meets the next
             self._guarded(command.condition, stdin)
-            streams.append(self._sequence(command.body, stdin).out)
+            streams.append(self._assuming(frozenset(), command.body, stdin).out)
         self.machine.merge_variables(before)
         return Result(_merged(streams))
 

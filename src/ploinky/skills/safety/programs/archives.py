@@ -58,7 +58,7 @@ def copy_archive(call: Invocation) -> Result:
     """``cpio``, ``pax``: unpack and copy; a folder outside and absolute names are refused."""
     texts = call.texts
     for flag, value in zip(texts, call.args[1:], strict=False):
-        if flag in ("-D", "--directory"):
+        if re.fullmatch(r"-\w*D|--directory", flag):
             unpack_into(call, value, call.stdin or Stream())
     if "--absolute-filenames" in texts:
         call.report("write-outside", f"{call.program} that keeps absolute names")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ploinky.skills.safety.invocation import EMPTY, QUIET, Invocation, Result
 from ploinky.skills.safety.places import Zone
@@ -57,7 +58,7 @@ def leave(call: Invocation) -> Result:
 def evaluate(call: Invocation) -> Result:
     """``eval``: known text is walked, everything else is refused."""
     whole = joined(call.args)
-    return execute_text(call, whole)
+    return execute_text(call, replace(whole, masked=any(each.masked for each in call.args)))
 
 
 def execute_text(call: Invocation, text: Value) -> Result:
@@ -68,6 +69,8 @@ def execute_text(call: Invocation, text: Value) -> Result:
         call.report("dynamic-eval")
     else:
         call.report("own-code", "executes text")
+        if text.masked:
+            call.report("obfuscated", "quotes or escapes hide what is executed")
         return call.walker.evaluate(text.text, call.stdin)
     return EMPTY
 

@@ -30,6 +30,8 @@ def container(call: Invocation) -> Result:
         call.report("privilege", "a container with the host's rights")
     if re.search(r"(?:^| )(?:-H|--host)[= ]?(?:tcp|ssh|http)", whole):
         call.report("hijack", "another machine's containers")
+    if verb in ("unshare", "mount"):
+        call.report("privilege", f"{call.program} {verb}")
     if _SYSTEM_WIDE.search(whole):
         call.report("destruction", "removes what others have")
     _container_places(call, verb, whole)

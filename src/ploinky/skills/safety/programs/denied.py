@@ -13,7 +13,7 @@ from ploinky.skills.safety.values import Stream, Taint
 _ROWS: tuple[tuple[str, str], ...] = (
     (
         "privilege",
-        ("sudo doas su runuser pkexec gosu su-exec setpriv chroot nsenter unshare capsh setcap sg newgrp machinectl sudoedit visudo "
+        ("newuidmap newgidmap sudo doas su runuser pkexec gosu su-exec setpriv chroot nsenter unshare capsh setcap sg newgrp machinectl sudoedit visudo "
         "useradd adduser usermod userdel deluser groupadd addgroup groupmod gpasswd passwd chpasswd chage vipw vigr newusers "
         "mount umount losetup mknod insmod modprobe rmmod sysctl kexec setfacl chattr update-alternatives dpkg-reconfigure "
         "polkit pkaction dseditgroup dscl sysadminctl kldload loginctl bwrap firejail systemd-nspawn lxc-attach "

@@ -277,6 +277,7 @@ def _unknown(call: Invocation) -> Result:
     if projects.installs_fetched(call):
         return out
     call.show(call.args)
+    projects.writes_elsewhere(call)
     own = call.program not in system_programs()
     if not own and asks_for_a_key(call):
         call.report("read-secret", f"{call.program} is asked for a key")

@@ -40,7 +40,12 @@ def why_foreign(name: Value, args: tuple[Value, ...]) -> str | None:
     if not text or not _NAME.match(text):
         return "the name of the program is none"
     base = text.rpartition("/")[2]
-    if (text.endswith(":") and text != ":") or re.match(r"\d+[.)]\Z", text) or text in ("-", "--", "+", "@"):
+    if (
+        (text.endswith(":") and text != ":")
+        or re.match(r"\d+[.)]\Z", text)
+        or text in ("-", "--", "+")
+        or text[0] == "@"
+    ):
         return "a list, a label or an output, no command"
     if text.startswith("/") and "/" not in text[1:] and not text.startswith("/@"):
         return "a command of a chat, no program"

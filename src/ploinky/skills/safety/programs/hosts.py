@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ploinky.base.addresses import IPAddress, find_ip, why_not_public
 from ploinky.skills.safety.values import HOLE
@@ -43,6 +43,14 @@ class Address:
 def is_forge(host: str) -> bool:
     """Whether code is hosted there by everybody."""
     return host in _FORGES
+
+
+def parts_of(text: str) -> SplitResult:
+    """An address taken apart; empty parts if nobody can."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def look_at(text: str) -> Address:

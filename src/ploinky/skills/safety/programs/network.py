@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from urllib.parse import urlsplit
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.machine import SECRET_NAME, FileFacts
 from ploinky.skills.safety.places import HOME, Zone
-from ploinky.skills.safety.programs.hosts import look_at
+from ploinky.skills.safety.programs.hosts import look_at, parts_of
 from ploinky.skills.safety.programs.options import Operands, Read, read_options, shape
 from ploinky.skills.safety.programs.projects import is_unchecked, reads_the_network
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
@@ -165,7 +164,7 @@ def _unknown(call: Invocation, read: Read) -> None:
 
 
 def _remote_name(address: Value) -> Value:
-    path = urlsplit(address.text if "://" in address.text else f"http://{address.text}").path
+    path = parts_of(address.text if "://" in address.text else f"http://{address.text}").path
     unknown = f"./{HOLE}" if HOLE in address.text else "index.html"
     return address.with_text(posixpath.basename(path) or unknown)
 
@@ -205,10 +204,10 @@ def check_address(call: Invocation, value: Value) -> None:
         call.report("unknown-option", "a computed address")
     address = look_at(value.text)
     if address.scheme == "file":
-        call.read_file(value.with_text(urlsplit(value.text).path))
+        call.read_file(value.with_text(parts_of(value.text).path))
     if address.problem:
         call.report(address.problem, address.why)
-    elif value.text.startswith(HOLE) or HOLE in urlsplit(value.text).netloc:
+    elif value.text.startswith(HOLE) or HOLE in parts_of(value.text).netloc:
         call.report("network", "a host that is not known")
     _check_names(call, value, address.host)
 

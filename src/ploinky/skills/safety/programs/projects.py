@@ -165,6 +165,21 @@ def unpacks_unseen(call: Invocation) -> None:
         machine.files[machine.cwd] = replace(facts, tree=True)
 
 
+_INTO = re.compile(
+    r"(?:-[oOdC]|--?(?:out(?:put|file|dir|-dir|-file)?|output-\w+|dir|directory|dest|destination|target|prefix|root|install-\w+|bindir))\Z"
+)
+
+
+def writes_elsewhere(call: Invocation) -> None:
+    """An option that names where a program writes: a folder that is not the skill's is refused, whatever the program."""
+    for value, following in zip(call.args, [*call.args[1:], Value("")], strict=False):
+        name, equals, given = value.text.partition("=")
+        target = value.with_text(given) if equals else following
+        named = _INTO.match(name) and re.match(r"[/~]|\.\./", target.text)
+        if named and call.place(target).zone in (Zone.OUTSIDE, Zone.SECRET, Zone.SYSTEM):
+            call.report("write-outside", f"{call.program} writes into another folder")
+
+
 def serves(call: Invocation) -> None:
     """A server of files: what it offers must be the skill's."""
     for each in call.args or [Value(".")]:

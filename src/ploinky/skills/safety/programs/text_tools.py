@@ -47,6 +47,8 @@ def echo(call: Invocation) -> Result:
     if call.args and any(each.text == "|" and not each.quoted for each in call.args):
         return Result(Stream(whole.taints, None))
     taints = whole.taints | _secrets(words)
+    if interprets and re.search(r"\\(?:x|0?[0-7]{2,})", whole.text):
+        taints |= {Taint.DECODED}
     return Result(Stream(taints, text + "\n" if whole.known else None, "echo"))
 
 

@@ -41,6 +41,12 @@ _SEARCH = re.compile(
 )
 
 
+_INSTALLS_INTO = re.compile(
+    r"(?:GOBIN|GOPATH|CARGO_(?:HOME|INSTALL_ROOT)|PIPX_(?:HOME|BIN_DIR)|PIP_(?:TARGET|PREFIX)|UV_TOOL_(?:BIN_)?DIR|BUN_INSTALL"
+    r"|GEM_HOME|DESTDIR)\Z"
+)
+
+
 def check_assign(call: Invocation, name: str, value: Value) -> None:
     """Judge one assignment, exported or not."""
     if name in ("EDITOR", "VISUAL", "PAGER", "BROWSER"):
@@ -54,8 +60,11 @@ def check_assign(call: Invocation, name: str, value: Value) -> None:
         call.report("security-off", f"sets {name}")
     elif _TRUST_FILES.match(name):
         call.report("security-off" if Taint.REMOTE in value.taints else "unknown-option", f"sets {name}")
-    elif _SEARCH.match(name):
+    elif _SEARCH.match(name) and name not in ("GOBIN", "GOPATH"):
         _check_search(call, name, value)
+    elif _INSTALLS_INTO.match(name):
+        if call.place(value).zone in (Zone.OUTSIDE, Zone.SYSTEM, Zone.SECRET):
+            call.report("write-outside", f"installs into another folder by {name}")
     elif name == "HOME" and value.text not in (HOME, SKILL):
         call.report("hijack", "moves the home directory")
 

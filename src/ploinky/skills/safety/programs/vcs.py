@@ -177,6 +177,8 @@ def other_clone(call: Invocation) -> Result:
 def patch(call: Invocation) -> Result:
     """``patch``: the folder is as good as what was applied to it."""
     _apply(call, list(call.args), call.machine.cwd)
+    for each in [each for each in call.args if not each.text.startswith("-")][:1]:
+        call.write_file(each)
     for flag, value in zip(call.texts, call.args[1:], strict=False):
         if flag in ("-d", "--directory", "-o", "--output"):
             call.write_file(value)
@@ -250,9 +252,10 @@ def _update(call: Invocation, rest: list[Value], cwd: str) -> None:
         for each in rest
     ):
         call.report("hijack")
-    call.machine.files.setdefault(
-        cwd, FileFacts(frozenset({Taint.REMOTE}), None, call.walker.line, tree=True)
-    )
+    files = call.machine.files
+    files.setdefault(cwd, FileFacts(_REMOTE, None, call.walker.line, tree=True))
+    for path in [path for path, facts in files.items() if facts.pinned and cwd.startswith(path)]:
+        files[path] = replace(files[path], pinned=False)
     for each in rest:
         if "::" in each.text:
             _check_source(call, each)
