@@ -6,18 +6,19 @@ Where the text gets too intricate it says so, which asks a person. It knows no p
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ploinky.skills.safety.assignments import assign_all, declare, set_variable
 from ploinky.skills.safety.expansion import Expander
 from ploinky.skills.safety.invocation import EMPTY, QUIET, Invocation, Result
 from ploinky.skills.safety.machine import FileFacts, Machine
-from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.redirections import open_redirects, write_output
 from ploinky.skills.safety.rules import finding
 from ploinky.skills.safety.shfmt import Tree, parse_shell
 from ploinky.skills.safety.syntax import (
-    Assign,
     Binary,
     Branch,
     Call,
@@ -27,7 +28,6 @@ from ploinky.skills.safety.syntax import (
     Function,
     Group,
     Loop,
-    Redirect,
     Statement,
     Unfollowed,
     Word,
@@ -36,13 +36,11 @@ from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value, joine
 
 _MOST_STEPS = 4_000
 _DEEPEST = 30
-_PLACEHOLDER = re.compile(rb"[^\s<>'\"&;()]+(?: [^\s<>'\"&;()]+){0,8}>")
 _ENDLESS = re.compile(
     r"\s*(?:while\s+(?:true|:|\(\(\s*1\s*\)\)|\[\s*1\s*\])|until\s+false|for\s*\(\(\s*;\s*;)\b|\s*while\s+:"
 )
 _LEAVES = re.compile(r"\b(?:break|exit|return)\b")
 _RUNNING_INDEX = re.compile(r"\w\[[^\]]*(?:\$\(|`)")
-_WRITES = frozenset({">", ">>", "&>", "&>>", ">|", "<>", "&>|"})
 
 Dispatch = Callable[[Invocation], Result]
 CheckAssign = Callable[[Invocation, str, Value], None]
@@ -142,8 +140,8 @@ class Walker:
         inner._here = self._here
         return inner
 
-    def _expander(self) -> Expander:
-        return Expander(self.machine, self._run, self.report, self._set)
+    def expander(self) -> Expander:
+        return Expander(self.machine, self._run, self.report, functools.partial(set_variable, self))
 
     def _sequence(self, statements: Sequence[Statement], stdin: Stream | None) -> Result:
         streams: list[Stream] = []
@@ -172,7 +170,7 @@ class Walker:
             self._here = outer
 
     def _checked(self, statement: Statement, stdin: Stream | None) -> Result:
-        stdin, writes = self._redirects(statement.redirects, stdin)
+        stdin, writes = open_redirects(self, statement.redirects, stdin)
         before = len(self.machine.findings)
         enforced = self.machine.enforced
         if statement.negated or statement.background:
@@ -186,7 +184,7 @@ class Walker:
         if statement.negated:
             result = replace(result, proves=frozenset(), denies=result.proves, leaves=False)
         for write in writes:
-            result = self._written(write, result)
+            result = write_output(self, write, result)
         return result
 
     def _command(self, statement: Statement, stdin: Stream | None) -> Result:
@@ -205,7 +203,7 @@ class Walker:
         if isinstance(command, (Branch, Loop, Case)):
             return self._compound(command, stdin)
         if isinstance(command, Declare):
-            return self._declare(command)
+            return declare(self, command)
         if isinstance(command, Function):
             self.machine.functions[command.name] = command.body
             self.machine.called.discard(command.name)
@@ -213,7 +211,7 @@ class Walker:
         if isinstance(command, Condition):
             return self._condition(command)
         if isinstance(command, Unfollowed):
-            self._expand_all(command.words)
+            self.expand_all(command.words)
             self._sequence(
                 command.inner, Stream(frozenset({Taint.PIPE})) if command.kind == "CoprocClause" else stdin
             )
@@ -225,10 +223,10 @@ class Walker:
         return EMPTY
 
     def _condition(self, command: Condition) -> Result:
-        expander = self._expander()
+        expander = self.expander()
         values = [joined(expander.values(word)) for word in command.words]
         for value in values:
-            self._check_index(value)
+            self.check_index(value)
         if len(values) == 2 and command.operator in ("=", "==", "!="):
             middle = Value(command.operator)
             return self.programs.dispatch(
@@ -236,13 +234,13 @@ class Walker:
             )
         return EMPTY
 
-    def _expand_all(self, words: Sequence[Word]) -> None:
-        expander = self._expander()
+    def expand_all(self, words: Sequence[Word]) -> None:
+        expander = self.expander()
         for word in words:
             for value in expander.values(word):
-                self._check_index(value)
+                self.check_index(value)
 
-    def _check_index(self, value: Value) -> None:
+    def check_index(self, value: Value) -> None:
         """An index is arithmetic, and arithmetic runs what stands in it, even out of single quotes."""
         if _RUNNING_INDEX.search(value.text):
             self.report("dynamic-eval", "an index that runs a command")
@@ -252,7 +250,7 @@ class Walker:
             return self._branch(command, stdin)
         if isinstance(command, Loop):
             return self._loop(command, stdin)
-        self._expand_all([command.subject, *command.patterns])
+        self.expand_all([command.subject, *command.patterns])
         streams = []
         for body in command.branches:
             before = dict(self.machine.variables)
@@ -311,9 +309,9 @@ class Walker:
     def _loop(self, command: Loop, stdin: Stream | None) -> Result:
         before = dict(self.machine.variables)
         if command.name:
-            expander = self._expander()
+            expander = self.expander()
             items = [value for word in command.items for each in expander.fields(word) for value in each]
-            self._set(command.name, items or [Value(HOLE, frozenset({Taint.UNSET}))])
+            set_variable(self, command.name, items or [Value(HOLE, frozenset({Taint.UNSET}))])
         here = self._here
         shown = self.tree.text(here.start, here.end) if here else ""
         if _ENDLESS.match(shown) and not _LEAVES.search(shown):
@@ -343,106 +341,12 @@ class Walker:
         left = self._in(self.machine.fork())._statement(command.left, stdin)
         return self._in(self.machine.fork())._statement(command.right, left.out)
 
-    def _redirects(
-        self, redirects: Sequence[Redirect], stdin: Stream | None
-    ) -> tuple[Stream | None, list[tuple[Value, bool, str]]]:
-        expander, writes = self._expander(), []
-        for each in redirects:
-            if each.here is not None or each.operator == "<<<":
-                word = each.here if each.here is not None else each.target
-                value = joined(expander.quoted(word), "")
-                stdin = Stream(value.taints, value.text if value.known else None, "here")
-                continue
-            for target in expander.values(each.target):
-                if each.operator in _WRITES:
-                    writes.append((target, each.operator in (">>", "&>>"), each.descriptor))
-                    self._check_socket(target)
-                elif each.operator == "<":
-                    self._check_placeholder(each)
-                    stdin = self._read(target)
-                elif each.operator == "<&" and target.text not in ("-", "0"):
-                    stdin = Stream(frozenset({Taint.PIPE}))
-                elif each.operator == ">&" and not (target.text.isdigit() or target.text in ("-", "")):
-                    writes.append((target, False, each.descriptor))
-                    self._check_socket(target)
-        return stdin, writes
-
-    def _check_placeholder(self, redirect: Redirect) -> None:
-        """``<name>`` is written for a reader; the shell would read one file and write another."""
-        source, start = self.tree.source, redirect.target.start
-        if source[start - 1 : start] == b"<" and _PLACEHOLDER.match(source[start : start + 120]):
-            self.report("placeholder")
-
-    def _check_socket(self, target: Value) -> None:
-        if target.text.startswith(("/dev/tcp/", "/dev/udp/")):
-            self.report("reverse-shell", "a raw connection through /dev/tcp")
-
-    def _read(self, target: Value) -> Stream:
-        self._check_socket(target)
-        return Invocation(target, (), None, self).read_file(target)
-
-    def _written(self, write: tuple[Value, bool, str], result: Result) -> Result:
-        target, append, descriptor = write
-        stream = result.out if descriptor in ("", "1") else Stream()
-        Invocation(target, (), None, self).write_file(target, stream, append=append)
-        kept = descriptor not in ("", "1")
-        return replace(result, out=result.out if kept else Stream())
-
-    def _declare(self, command: Declare) -> Result:
-        expander = self._expander()
-        words = [value for word in command.words for value in expander.values(word)]
-        for value in words:
-            self._check_index(value)
-            self._assign_word(value)
-        self._assign_all(command.assigns, exported=True)
-        flags = "".join(value.text for value in words if value.text.startswith("-"))
-        if ("n" in flags and command.variant != "export") or command.variant == "nameref":
-            for assign in command.assigns:  # the name of another variable: nobody follows those
-                self.machine.assign(assign.name, [Value(HOLE, frozenset({Taint.COMPUTED}))])
-        lists = not command.assigns and len(flags) == sum(len(value.text) for value in words)
-        return Result(Stream(frozenset({Taint.SECRET}))) if lists else QUIET
-
-    def _assign_word(self, value: Value) -> None:
-        """``export "NAME=value"``: a word that is an assignment all the same."""
-        name, equals, text = value.text.partition("=")
-        if re.search(r"\$\(|`", text) and "(" in text[:1]:
-            self.report("dynamic-eval", "an array out of quotes")
-        if equals and re.fullmatch(r"[A-Za-z_]\w*\+?", name):
-            self._set(name.rstrip("+"), [value.with_text(text)])
-        elif equals and not value.known:
-            self.report("unknown-option", "sets a variable whose name is computed")
-
-    def _set(self, name: str, values: Sequence[Value]) -> None:
-        for value in values:
-            self.programs.check_assign(Invocation(Value("="), (), None, self), name, value)
-        self.machine.assign(name, values)
-
-    def _assign_all(self, assigns: Sequence[Assign], *, exported: bool) -> None:
-        expander = self._expander()
-        for assign in assigns:
-            self._expand_all(assign.index)
-            if assign.items is not None:
-                items = [value for word in assign.items for each in expander.fields(word) for value in each]
-                values = [replace(joined(items), text=HOLE)]
-                self.machine.functions.pop(assign.name, None)
-            else:
-                values = expander.values(assign.value)
-            if assign.append:
-                old = self.machine.lookup(assign.name)
-                values = [joined([one, each], "") for one in old for each in values]
-            if assign.value is None and assign.items is None:
-                continue  # 'export NAME' sets nothing
-            for value in values:
-                self._check_index(value)
-                self.programs.check_assign(Invocation(Value("="), (), None, self), assign.name, value)
-            self.machine.assign(assign.name, values)
-
     def _call(self, command: Call, stdin: Stream | None) -> Result:
         if not command.words:
-            self._assign_all(command.assigns, exported=False)
+            assign_all(self, command.assigns)
             return QUIET
         before = dict(self.machine.variables)
-        expander = self._expander()
+        expander = self.expander()
         alternatives: list[tuple[Value, ...]] = [()]
         for word in command.words:
             found = expander.fields(word)
@@ -452,7 +356,7 @@ class Walker:
                 alternatives = alternatives[:48]
         reads = all(each and each[0].text == "read" for each in alternatives)
         assigns = [each for each in command.assigns if not (reads and each.name == "IFS")]
-        self._assign_all(assigns, exported=False)  # 'IFS=, read a b' splits what is read, nothing else
+        assign_all(self, assigns)  # 'IFS=, read a b' splits what is read, nothing else
         results = [self._argv(each, stdin) for each in alternatives]
         if command.assigns:
             self.machine.variables = before
@@ -484,7 +388,3 @@ def unfinished_downloads(machine: Machine) -> list[tuple[str, FileFacts]]:
         for path, facts in machine.files.items()
         if Taint.REMOTE in facts.taints and path not in machine.ever_verified and not facts.pinned
     ]
-
-
-def is_sink(zone: Zone) -> bool:
-    return zone is Zone.SINK
