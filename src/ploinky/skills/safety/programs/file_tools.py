@@ -169,6 +169,8 @@ def mode(call: Invocation) -> Result:
             call.report("home-write")
         elif place.zone not in (Zone.SELF, Zone.TEMP):
             call.report("write-outside")
+        elif "/.git/" in place.path:
+            call.report("persistence", "switches a git hook on")
     return QUIET
 
 

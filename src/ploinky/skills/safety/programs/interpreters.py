@@ -7,6 +7,7 @@ import re
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.programs.builtins import execute_text
 from ploinky.skills.safety.programs.inline_code import judge_code
+from ploinky.skills.safety.programs.managers import manager_of
 from ploinky.skills.safety.programs.projects import is_unchecked, names_fetched, serves
 from ploinky.skills.safety.programs.python_modules import python_module
 from ploinky.skills.safety.rules import Verdict
@@ -69,6 +70,7 @@ _PLAIN_FLAGS = frozenset({"-u", "-B", "-E", "-I", "-O", "-s", "-S", "-q", "-b", 
 _SHELL_FLAGS = re.compile(
     r"-(?:[abefhiklmnprtuvxBCEHPT]*)\Z|--(?:norc|noprofile|posix|login|verbose)\Z|-o|\+o"
 )
+_OWN_PROGRAM = re.compile(r"(?:.*/)?(?:\.?venv|env|node_modules/\.bin)/(?:bin/)?([\w.-]+)\Z")
 _SCRIPT_NAME = re.compile(r"[\w./@{}\0+-]*[\w}\0]\Z")
 
 
@@ -155,6 +157,9 @@ def _script(call: Invocation, args: list[Value]) -> Result:
         fetched = Taint.REMOTE in script.taints or is_unchecked(call.machine.facts(call.place(script).path))
         call.report("remote-exec" if fetched else "unknown-path", "runs whatever matches")
         return EMPTY
+    own = _OWN_PROGRAM.match(script.text)
+    if own and (language_of(own.group(1)) or manager_of(own.group(1))):
+        return call.inner([script.with_text(own.group(1)), *args[1:]])
     if not _SCRIPT_NAME.match(script.text) and not script.taints & {Taint.PIPE}:
         call.report("not-shell", "what follows the interpreter is no script")
         return EMPTY
