@@ -189,7 +189,7 @@ static bool take_frames(struct connection *c)
                 buffer_consume(&c->in, FRAME_HEADER + frame.size);
         }
     }
-    return true;
+    return buffer_size(&c->in) > 0;
 }
 
 static void read_frames(struct connection *c)

@@ -49,6 +49,13 @@ def exchange(path: Path, data: bytes) -> list[tuple[int, int, bytes]]:
     return list(FrameReader().feed(received))
 
 
+def next_frames(sock: socket.socket, reader: FrameReader) -> list[tuple[int, int, bytes]]:
+    """The frames that come next, at least one."""
+    while not (frames := list(reader.feed(sock.recv(65536)))):
+        pass
+    return frames
+
+
 NONSENSE: dict[str, bytes] = {
     "a frame before the greeting": encode_frame(FrameType.STATUS, 1),
     "another version": encode_frame(FrameType.HELLO, 1, entry(RequestTag.VERSION, 99)),
@@ -117,6 +124,26 @@ async def test_frames_for_channels_that_are_gone_are_ignored(launcher: RunningLa
     assert [kind for kind, _, _ in frames] == [FrameType.HELLO_OK, FrameType.STATE, FrameType.ERROR]
 
 
+@pytest.mark.parametrize("count", [255, 256, 257, 512])
+async def test_a_connection_goes_on_after_as_many_frames_as_one_turn_takes(
+    release_launcher: RunningLauncher, count: int
+) -> None:
+    def kinds(sock: socket.socket) -> list[int]:
+        return [kind for kind, _, _ in next_frames(sock, reader)]
+
+    reader = FrameReader()
+    async with await release_launcher.connect() as bystander:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(release_launcher.socket))
+            sock.sendall(HELLO)
+            assert await anyio.to_thread.run_sync(kinds, sock) == [FrameType.HELLO_OK]
+            sock.sendall(encode_frame(FrameType.KILL, 5) * count)
+            assert (await bystander.run(SpawnRequest(("/bin/true",)))).exit.ok  # they are taken by now
+            sock.sendall(encode_frame(FrameType.STATUS, 6))
+            assert await anyio.to_thread.run_sync(kinds, sock) == [FrameType.STATE]
+
+
 async def test_a_flood_of_questions_from_one_that_does_not_read_is_bounded(
     release_launcher: RunningLauncher,
 ) -> None:
@@ -141,7 +168,7 @@ async def test_a_flood_of_frames_that_are_ignored_is_bounded(release_launcher: R
         flood = encode_frame(FrameType.KILL, 5) * 100_000
 
         def attack() -> list[tuple[int, int, bytes]]:
-            return exchange(release_launcher.socket, HELLO + flood * 8 + encode_frame(99, 1))
+            return exchange(release_launcher.socket, HELLO + flood * 20 + encode_frame(99, 1))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.to_thread.run_sync, attack)
