@@ -1,7 +1,7 @@
 """``assistant``, ``memory``, ``cron``, ``approvals``, ``heartbeat``: what people do with assistants.
 
-Which assistants there are is files, so making and removing one needs no gateway, and a running one follows
-within a second. Everything else is the running gateway's (``gateway_rpc.ask_gateway``).
+Which assistants there are is files, so making and removing one needs no gateway, and a running one is
+told. Everything else is the running gateway's (``gateway_rpc.ask_gateway``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ploinky.assistants.configuration import read_configuration
 from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import closest
+from ploinky.operations.gateway_rpc import reload_gateway
 from ploinky.operations.platform import Platform
 from ploinky.wire.events import Event, Notice, Result
 
@@ -63,6 +64,8 @@ async def create_assistant(platform: Platform, wish: editing.AssistantWish) -> A
     """Make an assistant."""
     root = await anyio.to_thread.run_sync(editing.create_assistant, platform.layout, wish)
     yield Notice(message=f"Made the assistant '{wish.id}' in {root}.")
+    async for event in reload_gateway(platform.layout):
+        yield event
     yield Result(value={"id": wish.id, "root": str(root)})
 
 
@@ -78,4 +81,6 @@ async def delete_assistant(platform: Platform, assistant: str, *, purge: bool) -
             store.delete(scope)
     elif root is not None:
         yield Notice(message=f"Its folder stays: {root}")
+    async for event in reload_gateway(platform.layout):
+        yield event
     yield Result(value={"id": assistant, "deleted": True, "purged": purge})

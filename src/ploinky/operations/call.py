@@ -64,6 +64,7 @@ async def call_tool(
         UsageError: ``BAD_ARGUMENT``. NotFoundError: ``TOOL_NOT_FOUND``.
         PloinkyError: ``TOOL_FAILED`` with what the tool said; ``GATEWAY_DOWN``.
     """
+    _split(target, _enabled(layout))  # what is not enabled is said first, whether or not the gateway runs
     client = require_client(layout)
 
     async def work(emit: Emit) -> None:

@@ -13,10 +13,10 @@ import orjson
 
 from ploinky.base.errors import NeedsApprovalError, NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
-from ploinky.operations.gateway_link import require_address
+from ploinky.operations.gateway_link import find_address, require_address
 from ploinky.router.gateway_client import GatewayAddress
 from ploinky.router.http_client import HttpRequest, open_response
-from ploinky.wire.events import Event, Result
+from ploinky.wire.events import Event, Notice, Result
 from ploinky.workspace.layout import Layout
 
 _LONG_S = 1200.0
@@ -86,6 +86,18 @@ async def ask_gateway(layout: Layout, method: str, params: JsonObject) -> AsyncI
         PloinkyError: ``GATEWAY_DOWN``, or what the method answered with.
     """
     yield Result(value=await require_rpc(layout).call(method, params, timeout_s=_LONG_S))
+
+
+async def reload_gateway(layout: Layout) -> AsyncIterator[Event]:
+    """Put a changed configuration into force at once where a gateway runs; it would look a second later."""
+    address = find_address(layout)
+    if address is None:
+        return
+    try:
+        await GatewayRpc(address).call("config.reload", {})
+    except PloinkyError as error:
+        message = f"The gateway has not taken this up: {error.message}"
+        yield Notice(level="warning", message=message, hint=error.hint)
 
 
 def _as_error(error: JsonObject) -> PloinkyError:

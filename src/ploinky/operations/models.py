@@ -19,7 +19,7 @@ from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import closest, require_name
 from ploinky.operations.gateway_link import find_address
-from ploinky.operations.gateway_rpc import GatewayRpc
+from ploinky.operations.gateway_rpc import GatewayRpc, reload_gateway
 from ploinky.operations.platform import Platform
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.credentials import DEFAULT_KEY, Keyring, provider_scope, require_credential_name
@@ -143,6 +143,8 @@ async def use_model(platform: Platform, model: str, assistant: str | None) -> As
     else:
         root = _assistant(found, assistant).root.path
         await anyio.to_thread.run_sync(editing.change_overlay, layout, root, {"modelId": model})
+    async for event in reload_gateway(layout):
+        yield event
     yield Result(value={"model": model, "assistant": assistant})
 
 
