@@ -19,6 +19,7 @@ SERVERS = ("aiohttp", "uvicorn", "ploinky.gateway", "ploinky.router.service", "m
 ENGINES = ("aiodocker", "ploinky.runtimes.engine")
 MINDS = ("ploinky.assistants", "ploinky.providers", "ploinky.skills", "cryptography", "keyring", "numpy")
 NOT_FOR_ASKING = (*MODELS, *SERVERS, *ENGINES, *MINDS, "ploinky.lifecycle.planner", "ploinky.toolhost")
+STARTING = ("ploinky.lifecycle.starting", "ploinky.lifecycle.planner", "ploinky.channel")
 NOT_FOR_AGENTS = (*SERVERS, *ENGINES, *MINDS)
 
 PROGRAM = """
@@ -61,7 +62,7 @@ def loaded(stage: Stage, report: Path, *words: str) -> set[str]:
         ("var LEVEL high", NOT_FOR_ASKING),
         ("list repos", NOT_FOR_ASKING),
         ("list agents", NOT_FOR_AGENTS),
-        ("enable agent moody", NOT_FOR_AGENTS),
+        ("enable agent moody", (*NOT_FOR_AGENTS, *STARTING)),
         ("disable agent moody", NOT_FOR_AGENTS),
         ("profile list", (*NOT_FOR_AGENTS, "ploinky.lifecycle.planner", "ploinky.toolhost")),
         ("logs worker", NOT_FOR_AGENTS),

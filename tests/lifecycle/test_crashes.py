@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ploinky.lifecycle.enabling import disable_agent
+from ploinky.lifecycle.disabling import disable_agent
 from ploinky.lifecycle.journal import JournalFile
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.starting import start_agent

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ploinky.base.errors import PloinkyError
-from ploinky.lifecycle.enabling import disable_agent, enable_agent
+from ploinky.lifecycle.disabling import disable_agent
+from ploinky.lifecycle.enabling import enable_agent
 from ploinky.lifecycle.starting import start_agent
 from ploinky.manifest.refs import parse_agent_ref
 from ploinky.manifest.values import RunMode

@@ -13,7 +13,7 @@ import pytest
 from ploinky.base.errors import PloinkyError
 from ploinky.channel.client import open_channel
 from ploinky.channel.model import Finished, SpawnRequest
-from ploinky.lifecycle.enabling import disable_agent
+from ploinky.lifecycle.disabling import disable_agent
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.planner import socket_folder
 from ploinky.lifecycle.starting import start_agent

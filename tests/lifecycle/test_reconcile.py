@@ -14,7 +14,7 @@ import pytest
 from ploinky.base.waits import wait_until
 from ploinky.channel.client import open_channel
 from ploinky.channel.model import SpawnRequest
-from ploinky.lifecycle.enabling import disable_agent
+from ploinky.lifecycle.disabling import disable_agent
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.planner import socket_folder
 from ploinky.lifecycle.pulse import Patience

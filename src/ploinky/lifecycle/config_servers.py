@@ -16,7 +16,8 @@ import anyio.to_thread
 from ploinky.base.files import read_text, write_atomic
 from ploinky.base.jsontypes import JsonObject
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.enabling import disable_agent, enable_agent
+from ploinky.lifecycle.disabling import disable_agent
+from ploinky.lifecycle.enabling import enable_agent
 from ploinky.manifest.values import AgentRef
 from ploinky.workspace.settings import McpServer
 

@@ -1,4 +1,4 @@
-"""Enable and disable: registry entries, working folders and links.
+"""Enable: registry entries, working folders and links. What starts or stops anything is not loaded for it.
 
 Enabling an agent enables what its manifest's ``enable`` names, too. Nothing is cloned: a repository that
 is missing is named with the command that adds it.
@@ -6,37 +6,30 @@ is missing is named with the command that adds it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio.to_thread
 
-from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
+from ploinky.base.errors import NotFoundError, UsageError
 from ploinky.base.files import require_unlinked, safe_join
-from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.dependencies import find_marker
-from ploinky.lifecycle.journal import agent_lock
-from ploinky.lifecycle.mounts import remove_mount_points
-from ploinky.lifecycle.options import STOP_GRACE_S
-from ploinky.lifecycle.planner import locate, sandbox_name
-from ploinky.lifecycle.stopping import LOCK_TIMEOUT_S, remove_locked
-from ploinky.lifecycle.variables import MCP_CONFIG
 from ploinky.manifest.effective import effective
 from ploinky.manifest.graph import Edge, plan_waves
 from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
-from ploinky.repos.find import AgentLocation
+from ploinky.repos.find import MCP_CONFIG, AgentLocation
 from ploinky.repos.store import RepoStore
-from ploinky.workspace.exposures import Exposures
 from ploinky.workspace.layout import Layout
-from ploinky.workspace.links import make_links, remove_links
+from ploinky.workspace.links import make_links
 from ploinky.workspace.profiles import ActiveProfile
 from ploinky.workspace.registry import Registry, RegistryEntry
 from ploinky.workspace.states import AgentState
 from ploinky.workspace.structure import init_workspace
+
+if TYPE_CHECKING:
+    from ploinky.lifecycle.context import LifecycleContext
 
 _SAME = ("agent_name", "repo_name", "run_mode", "project_path")
 
@@ -75,6 +68,8 @@ async def enable_agent(ctx: LifecycleContext, ref: AgentRef) -> list[RegistryEnt
 
 
 async def has_sandbox(ctx: LifecycleContext, entry: RegistryEntry) -> bool:
+    from ploinky.lifecycle.planner import sandbox_name  # seldom asked, and much to load
+
     return await ctx.runtime.inspect(sandbox_name(ctx, entry)) is not None
 
 
@@ -111,28 +106,6 @@ async def enable(desk: Desk, ref: AgentRef, looked_for: HasSandbox) -> list[Regi
         if desk.layout.agent_source(entry.repo_name, entry.agent_name).is_dir():
             make_links(desk.layout, entry)
     return stored
-
-
-async def disable_agent(ctx: LifecycleContext, key: str, *, purge: bool = False) -> None:
-    """Stop and remove the agent's sandbox, its links and its entry; with ``purge`` its working folder too.
-
-    Raises:
-        NotFoundError: AGENT_NOT_ENABLED. DeadlineError: AGENT_BUSY. PloinkyError: FOLDER_IS_LINK.
-    """
-    ctx.registry.require(key)
-    if purge:
-        require_unlinked(ctx.layout.work_dir(key).parent)
-    async with agent_lock(ctx.layout, key, timeout_s=LOCK_TIMEOUT_S):
-        await remove_locked(ctx, key, STOP_GRACE_S, None)
-        entry = ctx.registry.require(key)
-        remove_links(ctx.layout, key)
-        await anyio.to_thread.run_sync(_remove_points, ctx, entry)
-        ctx.registry.remove(key)
-        await anyio.to_thread.run_sync(Exposures(ctx.layout).unset, key)
-        if purge:
-            find_marker(ctx.layout, key).unlink(missing_ok=True)
-            work_dir = ctx.layout.work_dir(key)
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
 
 def _closure_of(desk: Desk, ref: AgentRef) -> _Closure:
@@ -254,17 +227,6 @@ def _store(desk: Desk, ordered: list[RegistryEntry], asked: str) -> list[Registr
         return stored
 
     return desk.registry.update(change)
-
-
-def _remove_points(ctx: LifecycleContext, entry: RegistryEntry) -> None:
-    """Remove the empty mount points in the source, unless another agent of the same source needs them."""
-    others = [each for each in ctx.registry.read().values() if each.key != entry.key]
-    if any((each.repo_name, each.agent_name) == (entry.repo_name, entry.agent_name) for each in others):
-        return
-    try:
-        remove_mount_points(locate(ctx, entry).folder)
-    except PloinkyError:
-        return  # the source is gone, and its mount points with it, or its code leads elsewhere
 
 
 def _repos_missing(ref: AgentRef, addresses: Mapping[str, str]) -> NotFoundError:

@@ -11,13 +11,13 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import NODE_FOLDER, VENV_FOLDER, code_folder
 from ploinky.lifecycle.mounts import AGENT_TARGET, CODE_TARGET, Place
 from ploinky.manifest.values import Commands, EffectiveConfig, NetworkMode
+from ploinky.repos.find import MCP_CONFIG
 from ploinky.runtimes.spec import ROUTER_SOCKET_NAME, SOCKET_MOUNT
 from ploinky.workspace.registry import RegistryEntry
 
 AGENT_TOKEN = "PLOINKY_AGENT_TOKEN"  # noqa: S105 (a variable's name)
 TOKEN_TTL_S = 24 * 3600.0
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MCP_CONFIG = "mcp-config.json"
 _SEED_MCP_CONFIG = f"/tmp/ploinky/{MCP_CONFIG}"  # noqa: S108 (a path inside the agent)
 
 _PLAIN = re.compile(r"[\w@%+:,./ '\"-]+\Z")

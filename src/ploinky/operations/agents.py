@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator
 
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonValue
-from ploinky.lifecycle.enabling import disable_agent as disable
 from ploinky.lifecycle.enabling import enable, has_sandbox
-from ploinky.lifecycle.waves import stop_agents
 from ploinky.manifest.values import AgentRef
 from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import poke_gateway
@@ -41,6 +39,8 @@ async def enable_agent(platform: Platform, ref: AgentRef) -> AsyncIterator[Event
 
 async def disable_agent(platform: Platform, ref: AgentRef, *, purge: bool) -> AsyncIterator[Event]:
     """Stop an agent, remove its sandbox and links and forget it; ``purge`` deletes its data too."""
+    from ploinky.lifecycle.disabling import disable_agent as disable  # much that enabling does not need
+
     key = require_enabled(platform.registry, ref).key
     async with platform.open_lifecycle() as ctx:
         await disable(ctx, key, purge=purge)
@@ -52,6 +52,8 @@ async def disable_agent(platform: Platform, ref: AgentRef, *, purge: bool) -> As
 
 async def stop_all_agents(platform: Platform) -> AsyncIterator[Event]:
     """Stop every agent; the gateway goes on running and hears of it."""
+    from ploinky.lifecycle.waves import stop_agents  # much that enabling does not need
+
     keys = list(platform.registry.read())
     async with platform.open_lifecycle() as ctx:
         async for event in stop_agents(ctx, keys):

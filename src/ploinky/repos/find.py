@@ -17,6 +17,7 @@ from ploinky.repos.predefined import PREDEFINED
 from ploinky.workspace.layout import Layout
 
 MANIFEST = "manifest.json"
+MCP_CONFIG = "mcp-config.json"  # names an agent's tools, beside its manifest or in its code
 
 
 @dataclass(frozen=True)
