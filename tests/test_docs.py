@@ -46,6 +46,7 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     folder.mkdir()
     home.mkdir()
     shutil.copytree(PROJECT / "examples", folder / "examples")
+    (folder / ".venv").symlink_to(sys.prefix)
     environ = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
