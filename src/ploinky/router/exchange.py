@@ -17,8 +17,8 @@ from ploinky.mcp.messages import (
     RpcError,
     result_body,
 )
+from ploinky.router.directory import Origin
 from ploinky.router.http import Receive, Send, wait_for_disconnect
-from ploinky.router.service import Origin
 from ploinky.router.streams import CallReply, StreamLog
 
 logger = logging.getLogger(__name__)

@@ -29,11 +29,12 @@ from ploinky.mcp.messages import (
 )
 from ploinky.mcp.traces import trace_in, trace_of
 from ploinky.router.callers import Caller
+from ploinky.router.directory import Origin, server_info
 from ploinky.router.dressing import for_session, for_stateless
 from ploinky.router.naming import Target
 from ploinky.router.programs import ProgramAgent
 from ploinky.router.served import OK, TOOL_FAILED, Served
-from ploinky.router.service import Origin, Service, server_info
+from ploinky.router.service import Service
 from ploinky.router.sessions import SessionStore
 from ploinky.router.tracing import Spans, begin_all
 from ploinky.toolhost.express import Outcome

@@ -19,7 +19,8 @@ from ploinky.mcp.messages import Request, RpcError
 from ploinky.mcp.upstream import ClientFacts
 from ploinky.router.callers import Caller
 from ploinky.router.catalogue import View
-from ploinky.router.service import Origin, Service
+from ploinky.router.directory import Origin
+from ploinky.router.service import Service
 from ploinky.router.talks import SILENT, Silent, Talks
 
 _VERSION = "2025-11-25"
@@ -63,7 +64,7 @@ class InsideTools:
                 input_schema=find_object(tool, "inputSchema") or {"type": "object"},
                 read_only=(find_object(tool, "annotations") or {}).get("readOnlyHint") is True,
             )
-            for _, target, tool in self._service.listed_tools(View(None, None))
+            for _, target, tool in self._service.directory.listed_tools(View(None, None))
         ]
 
     async def call(

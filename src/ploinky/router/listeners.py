@@ -27,9 +27,10 @@ from ploinky.mcp.messages import (
     result_body,
 )
 from ploinky.mcp.upstream import Ask, Back, ClientFacts
+from ploinky.router.directory import Origin, server_info
 from ploinky.router.exchange import Exchange, changed_lists
 from ploinky.router.http import HttpError, event
-from ploinky.router.service import Origin, Service, server_info
+from ploinky.router.service import Service
 from ploinky.router.stateless_talks import StatelessTalks
 from ploinky.router.streams import Feed
 
@@ -73,6 +74,7 @@ class Listeners:
 
     def __init__(self, service: Service, talks: StatelessTalks) -> None:
         self._service = service
+        self._directory = service.directory
         self._talks = talks
         self._open: dict[Feed, _Listener] = {}
         self._closed = False
@@ -146,10 +148,10 @@ class Listeners:
     def _wanted(self, origin: Origin, asked: JsonObject) -> _Wanted:
         """What to listen to; what is not there is not honoured, and the acknowledgement says so."""
         wanted: _Wanted = {}
-        view = self._service.view(origin)
+        view = self._directory.view(origin)
         finders = {
-            _URIS: ("uri", "resources", self._service.resource),
-            _TASKS: ("taskId", "tasks", self._service.task),
+            _URIS: ("uri", "resources", self._directory.resource),
+            _TASKS: ("taskId", "tasks", self._directory.task),
         }
         for kind, (key, capability, find) in finders.items():
             listed = asked.get(kind)
@@ -187,4 +189,4 @@ class Listeners:
             await talks.aclose()
 
     def _shown(self, origin: Origin) -> tuple[bytes, ...]:
-        return self._service.snapshot(self._service.view(origin))
+        return self._directory.snapshot(self._directory.view(origin))

@@ -17,7 +17,7 @@ import anyio
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.mcp.messages import CANCELLED, INTERNAL_ERROR, INVALID_PARAMS, Request, RpcError, notification
 from ploinky.mcp.upstream import Back, ClientFacts
-from ploinky.router.service import Origin
+from ploinky.router.directory import Origin
 from ploinky.router.sessions import check_can_be_asked
 from ploinky.router.streams import CallReply
 

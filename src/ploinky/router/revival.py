@@ -19,9 +19,10 @@ from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, find_text
 from ploinky.mcp.messages import AGENT_LOST, AGENT_NOT_READY, Request, RpcError, notification
 from ploinky.mcp.upstream import Ask
+from ploinky.router.directory import Origin
 from ploinky.router.exchange import LIST_CHANGED
 from ploinky.router.remembered import RememberedSessions
-from ploinky.router.service import Origin, Service
+from ploinky.router.service import Service
 from ploinky.router.sessions import Session, SessionStore
 from ploinky.router.talks import SET_LEVEL, SILENT
 

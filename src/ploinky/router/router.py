@@ -1,7 +1,7 @@
 """The router: every ready agent's tools as MCP servers, one by one and all together.
 
-Keeps one ``AgentLink`` per route and the catalogue over them true to the table and to the configuration
-files, tells open streams when what they see has changed, and hands each request to its era.
+Keeps agents and directory true to the table and to the configuration files, tells open streams when what they
+see has changed, and hands each request to its era.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import anyio.to_thread
 
 from ploinky.base.errors import NotFoundError
 from ploinky.base.jsontypes import JsonObject, JsonValue
-from ploinky.channel.program import Program
 from ploinky.mcp.messages import (
     SESSION_VERSIONS,
     VERSION_HEADER,
@@ -31,20 +30,20 @@ from ploinky.mcp.messages import (
 )
 from ploinky.mcp.traces import trace_in, trace_of, with_trace
 from ploinky.router.callers import Caller
+from ploinky.router.directory import Directory, DirectorySettings, Origin
 from ploinky.router.exchange import Exchange
 from ploinky.router.express import Asked, ExpressWay
 from ploinky.router.http import HeaderPair, HttpError, Receive, Scope, Send, read_body, send_json
-from ploinky.router.inner import InnerAgent
 from ploinky.router.inside import InsideTools
 from ploinky.router.naming import Naming
 from ploinky.router.policy import EnabledOnly, Policy
 from ploinky.router.programs import ProgramAgent
 from ploinky.router.remembered import RememberedSessions
 from ploinky.router.revival import Revival
-from ploinky.router.routes import AgentRoute, RouteTable
+from ploinky.router.roster import Roster
+from ploinky.router.routes import RouteTable
 from ploinky.router.served import Tell
-from ploinky.router.servers.server import ServerAgent
-from ploinky.router.service import Origin, Service, ServiceSettings
+from ploinky.router.service import Service, ServiceSettings
 from ploinky.router.session_era import SessionEra
 from ploinky.router.sessions import Session, SessionStore
 from ploinky.router.stateless_era import StatelessEra
@@ -59,7 +58,6 @@ __all__ = ["Naming", "Router", "RouterSettings", "open_router"]
 
 logger = logging.getLogger(__name__)
 _SWEEP_EVERY = 60
-Agent = ProgramAgent | ServerAgent | InnerAgent
 
 
 @dataclass(frozen=True)
@@ -101,20 +99,15 @@ class Router:
         self.settings = settings
         self._tasks = tasks
         self._backroom = backroom
-        self._agents: dict[str, Agent] = {}
         self._changed = anyio.Event()
+        self._roster = Roster(table, tasks, backroom, self._look_soon)
+        self._directory = Directory(
+            table, self._roster.agents, policy, DirectorySettings(settings.naming, settings.tool_search)
+        )
         self._service = Service(
             table,
-            self._agents,
-            policy,
-            ServiceSettings(
-                settings.naming,
-                settings.call_timeout_s,
-                settings.timeouts,
-                settings.tool_search,
-                settings.tell,
-                settings.tracer,
-            ),
+            self._directory,
+            ServiceSettings(settings.call_timeout_s, settings.timeouts, settings.tell, settings.tracer),
         )
         self._sessions = SessionStore(
             most=settings.max_sessions, idle_s=settings.session_idle_s, end=self._end_talks
@@ -151,7 +144,7 @@ class Router:
             HttpError: there is no such agent or task, or not for this caller.
         """
         self._require_endpoint(caller, agent)
-        upstream = self._agents[agent]
+        upstream = self._roster.agents[agent]
         try:
             if isinstance(upstream, ProgramAgent) and upstream.tasks is not None:
                 return old_task(await upstream.tasks.find(task_id, str(caller)))
@@ -171,18 +164,18 @@ class Router:
     def take_express(self, asked: Asked) -> Callable[[], None] | None:
         """Begin a plain call the quick way; what cancels it, or None if ``handle`` must be asked."""
         if asked.agent is not None:
-            reach = self._service.policy.reach(asked.caller)
+            reach = self._directory.policy.reach(asked.caller)
             if asked.agent not in self.table.routes or (reach is not None and asked.agent not in reach):
                 return None
         return self._express.take(asked)
 
     def problems(self) -> dict[str, str]:
         """What is wrong with agents' configurations, by route key."""
-        return {key: agent.problem for key, agent in self._agents.items() if agent.problem}
+        return self._roster.problems()
 
     def overview(self) -> list[JsonValue]:
         """What the owner's list at the endpoint of all agents holds, in short: for completion, for people."""
-        return self._service.overview()
+        return self._directory.overview()
 
     def sessions(self) -> int:
         """How many sessions are open."""
@@ -197,27 +190,15 @@ class Router:
     def close(self) -> None:
         """End streams and connections; calls under way fail."""
         self.close_streams()
-        for agent in self._agents.values():
-            agent.close()
+        self._roster.close()
 
     async def look(self) -> None:
         """Bring links and catalogue up to the table and the files, and tell clients what changed.
 
         An agent that takes longer than its deadline is left as it was.
         """
-        changed = self._adopt_routes()
-        async with anyio.create_task_group() as group:
-
-            async def refresh(agent: Agent) -> None:
-                nonlocal changed
-                try:
-                    with anyio.move_on_after(self.settings.agent_deadline_s):
-                        changed = await agent.refresh() or changed
-                except Exception:  # one agent's surprise is not the others' end
-                    logger.exception("agent %s could not be looked at", agent.route.key)
-
-            for agent in self._agents.values():
-                group.start_soon(refresh, agent)
+        changed = self._roster.adopt_routes()
+        changed = await self._roster.refresh(self.settings.agent_deadline_s) or changed
         if changed:
             self._publish()
 
@@ -245,42 +226,11 @@ class Router:
     def _wake(self) -> None:
         """Readiness gates routing at this very moment; files may be read a moment later."""
         self._changed.set()
-        if self._adopt_routes():
+        if self._roster.adopt_routes():
             self._publish()
 
-    def _adopt_routes(self) -> bool:
-        routes = self.table.routes
-        changed = list(routes) != list(self._agents)
-        for key in [key for key in self._agents if key not in routes]:
-            self._agents.pop(key).close()
-        ordered: dict[str, Agent] = {}
-        for key, route in routes.items():
-            agent = self._agents.get(key)
-            if agent is not None and isinstance(agent, ServerAgent) != (route.server is not None):
-                agent.close()
-                agent = None
-            if agent is None:
-                ordered[key] = self._new_agent(route)
-                changed = True
-            else:
-                changed = agent.adopt(route) or changed
-                ordered[key] = agent
-        self._agents.clear()
-        self._agents.update(ordered)
-        return changed
-
-    def _new_agent(self, route: AgentRoute) -> Agent:
-        if route.inner is not None:
-            return InnerAgent(route, route.inner)
-        if route.server is None:
-            return ProgramAgent(route, self._backroom, self._end_program)
-        return ServerAgent(route, self._tasks, self._changed_offer)
-
-    def _changed_offer(self) -> None:
+    def _look_soon(self) -> None:
         self._changed.set()
-
-    def _end_program(self, program: Program) -> None:
-        self._tasks.start_soon(program.aclose)
 
     def _end_talks(self, session: Session) -> None:
         if session.talks is not None:
@@ -288,7 +238,8 @@ class Router:
         self._tasks.start_soon(self._revival.forget, session.id)
 
     def _publish(self) -> None:
-        self._service.rebuild()
+        self._directory.rebuild()
+        self._service.forget_gone()
         self._session_era.publish_changes()
         self._stateless_era.listeners.publish_changes()
 
@@ -297,7 +248,7 @@ class Router:
             return
         if agent not in self.table.routes:
             raise HttpError(404, f"There is no agent {agent!r} here.")
-        reach = self._service.policy.reach(caller)
+        reach = self._directory.policy.reach(caller)
         if reach is not None and agent not in reach:
             raise HttpError(403, f"This agent's manifest does not enable {agent!r}.")
 

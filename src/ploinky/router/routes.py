@@ -66,6 +66,13 @@ class RouteTable:
         """The present routes by key; the mapping never changes, a replacement makes a new one."""
         return self._routes
 
+    def absence(self, key: str) -> str:
+        """Why the agent of that name cannot be asked now; empty if it can."""
+        route = self._routes.get(key)
+        if route is None:
+            return "it is not in the workspace"
+        return "" if route.ready else route.reason or "it is not ready"
+
     def replace(self, routes: Iterable[AgentRoute]) -> bool:
         """Put ``routes`` in place of all present ones; says whether anything differs.
 

@@ -26,6 +26,7 @@ from ploinky.mcp.messages import (
 )
 from ploinky.mcp.upstream import Back, ClientFacts
 from ploinky.router.catalogue import KINDS
+from ploinky.router.directory import Origin
 from ploinky.router.dressing import for_session, session_capabilities
 from ploinky.router.exchange import Exchange, carry, changed_lists, without_ours
 from ploinky.router.http import (
@@ -37,7 +38,7 @@ from ploinky.router.http import (
     start_event_stream,
 )
 from ploinky.router.revival import Revival
-from ploinky.router.service import Origin, Service
+from ploinky.router.service import Service
 from ploinky.router.sessions import Session, SessionStore, new_session_id
 from ploinky.router.streams import RETRY, CallReply, StreamLog, request_of
 from ploinky.router.talks import Talks
@@ -60,6 +61,7 @@ class SessionEra:
 
     def __init__(self, service: Service, sessions: SessionStore, revival: Revival) -> None:
         self._service = service
+        self._directory = service.directory
         self._sessions = sessions
         self._revival = revival
         self._answers: dict[str, Answer] = {"ping": _ping}
@@ -82,7 +84,7 @@ class SessionEra:
         elif message.id is None:
             await send_empty(exchange.send, 202)
             await _notified(session, message)
-        elif message.method in self._answers and not self._service.asks_agent(
+        elif message.method in self._answers and not self._directory.asks_agent(
             exchange.origin, message.method
         ):
             await send_json(exchange.send, 200, self._answer(exchange, session, message))
@@ -129,7 +131,7 @@ class SessionEra:
     def publish_changes(self) -> None:
         """Tell every session whose lists are no longer what it was shown or told of last."""
         for session in self._sessions:
-            shown = self._service.snapshot(self._service.view(Origin(session.caller, session.agent)))
+            shown = self._directory.snapshot(self._directory.view(Origin(session.caller, session.agent)))
             for method in changed_lists(session.shown, shown):
                 session.feed.publish(notification(method))
             session.shown = shown
@@ -153,7 +155,7 @@ class SessionEra:
             raise HttpError(503, "Too many sessions are open.", [(b"retry-after", b"5")])
         self._settle(session)
         await self._revival.keep(session)
-        result = self._service.introduction(origin)
+        result = self._directory.introduction(origin)
         result["capabilities"] = session_capabilities(result["capabilities"])
         body = result_body(request.id, orjson.dumps({"protocolVersion": client.version, **result}))
         await send_json(exchange.send, 200, body, [(SESSION_HEADER, session.id.encode())])
@@ -165,7 +167,7 @@ class SessionEra:
             return self._service.outward(_FeedBack(session, aggregate=aggregate), agent, aggregate)
 
         session.talks = Talks(self._service.upstreams, session.client, back_for)
-        session.shown = self._service.snapshot(self._service.view(Origin(session.caller, session.agent)))
+        session.shown = self._directory.snapshot(self._directory.view(Origin(session.caller, session.agent)))
 
     async def _require_session(self, exchange: Exchange) -> Session:
         given = exchange.headers.get(SESSION_HEADER)
@@ -215,8 +217,8 @@ class SessionEra:
     def _list(self, exchange: Exchange, session: Session, request: Request) -> bytes:
         if request.params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "There is no such cursor; the list has one page.")
-        view = self._service.view(exchange.origin)
-        return b"{" + self._service.rendered(request.method, view, stateless=False) + b"}"
+        view = self._directory.view(exchange.origin)
+        return b"{" + self._directory.rendered(request.method, view, stateless=False) + b"}"
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,14 @@ from ploinky.mcp.messages import (
 )
 from ploinky.mcp.upstream import Back, ClientFacts
 from ploinky.router.catalogue import KINDS
+from ploinky.router.directory import server_info
 from ploinky.router.dressing import for_stateless, stateless_capabilities
 from ploinky.router.exchange import Exchange, carry, error_status, without_ours
 from ploinky.router.http import HttpError, send_empty, send_json
 from ploinky.router.listeners import Listeners
 from ploinky.router.param_headers import check_param_headers
 from ploinky.router.parking import ParkedCall, ParkingLot, Produce
-from ploinky.router.service import Service, server_info
+from ploinky.router.service import Service
 from ploinky.router.stateless_talks import StatelessTalks
 from ploinky.router.streams import CallReply
 from ploinky.router.talks import SILENT, Talks
@@ -61,6 +62,7 @@ class StatelessEra:
 
     def __init__(self, service: Service, tasks: anyio.abc.TaskGroup) -> None:
         self._service = service
+        self._directory = service.directory
         self._tasks = tasks
         self._answers: dict[str, Answer] = {"server/discover": self._discover}
         self._answers.update(dict.fromkeys(KINDS, self._list))
@@ -95,7 +97,7 @@ class StatelessEra:
             raise needs_tasks()
         elif method in SESSION_ONLY:
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {clipped(method)}")
-        elif method in self._answers and not self._service.asks_agent(exchange.origin, method):
+        elif method in self._answers and not self._directory.asks_agent(exchange.origin, method):
             await send_json(
                 exchange.send, 200, result_body(request.id, self._answers[method](exchange, request))
             )
@@ -105,7 +107,7 @@ class StatelessEra:
     async def _forward(self, exchange: Exchange, request: Request) -> None:
         assert request.id is not None
         if request.method == "tools/call":
-            mirrored = self._service.mirrored(exchange.origin, request)
+            mirrored = self._directory.mirrored(exchange.origin, request)
             check_param_headers(
                 mirrored, exchange.headers, exchange.doubled, request.params.get("arguments", {})
             )
@@ -174,13 +176,13 @@ class StatelessEra:
     def _list(self, exchange: Exchange, request: Request) -> bytes:
         if request.params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "There is no such cursor; the list has one page.")
-        view = self._service.view(exchange.origin)
-        listed = self._service.rendered(request.method, view, stateless=True)
+        view = self._directory.view(exchange.origin)
+        listed = self._directory.rendered(request.method, view, stateless=True)
         return b'{"resultType":"complete","ttlMs":0,"cacheScope":"private",' + listed + b"}"
 
     def _discover(self, exchange: Exchange, request: Request) -> bytes:
         agent = exchange.origin.agent
-        introduction = self._service.introduction(exchange.origin)
+        introduction = self._directory.introduction(exchange.origin)
         server = introduction.pop("serverInfo", server_info(agent))
         introduction["capabilities"] = stateless_capabilities(introduction["capabilities"])
         return orjson.dumps(
