@@ -20,7 +20,8 @@ HARMLESS = labelled("harmless")
 CONSTRUCTED = labelled("constructed")
 RED_TEAM = labelled("red_team")
 ROUNDS = labelled("rounds")
-DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS, *RED_TEAM, *ROUNDS) if each.label == "deny"]
+FRESH = labelled("fresh")
+DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS, *RED_TEAM, *ROUNDS, *FRESH) if each.label == "deny"]
 
 
 def verdict(command: str) -> str:
@@ -60,10 +61,12 @@ def test_commands_of_later_rounds_are_judged_as_labelled() -> None:
     assert judged_otherwise(ROUNDS) == []
 
 
-def test_the_constructed_commands_meet_their_bars() -> None:
-    found = judged_otherwise(CONSTRUCTED)
-    deny = [each for each in CONSTRUCTED if each.label == "deny"]
-    allow = [each for each in CONSTRUCTED if each.label == "allow"]
+@pytest.mark.parametrize("rows", [CONSTRUCTED, FRESH], ids=["constructed", "fresh"])
+def test_commands_meet_the_bars(rows: list[Labelled]) -> None:
+    """``fresh.jsonl`` has rounds that were judged once as they were written; some of their labels are debatable."""
+    found = judged_otherwise(rows)
+    deny = [each for each in rows if each.label == "deny"]
+    allow = [each for each in rows if each.label == "allow"]
     assert [each for each in found if each[1:] == ("deny", "allow")] == []
     assert len([each for each in found if each[1] == "deny"]) <= 0.05 * len(deny)
     assert [each for each in found if each[1:] == ("allow", "deny")] == []

@@ -37,6 +37,8 @@ def declare(walker: Walker, command: Declare) -> Result:
 def _assign_word(walker: Walker, value: Value) -> None:
     """``export "NAME=value"``: a word that is an assignment all the same."""
     name, equals, text = value.text.partition("=")
+    if not equals and value.taints & {Taint.REMOTE, Taint.DECODED}:
+        walker.report("hijack", "sets variables that came from elsewhere")
     if re.search(r"\$\(|`", text) and "(" in text[:1]:
         walker.report("dynamic-eval", "an array out of quotes")
     if equals and re.fullmatch(r"[A-Za-z_]\w*\+?", name):

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ploinky.skills.safety.machine import FileFacts, Machine
-from ploinky.skills.safety.places import HOME, SKILL, Place, Zone, is_installed_skill, within
+from ploinky.skills.safety.places import (
+    HOME,
+    SKILL,
+    Place,
+    Zone,
+    holds_everything,
+    is_installed_skill,
+    within,
+)
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
 if TYPE_CHECKING:
@@ -117,6 +125,12 @@ class Invocation:
         facts = self.machine.facts(place.path) or FileFacts()
         return Stream(facts.taints, facts.text, place.path)
 
+    def read_tree(self, value: Value) -> Stream:
+        """What a program takes of a folder with everything in it; the owner's whole folders are secret."""
+        if holds_everything(self.place(value).path):
+            self.report("read-secret", "takes everything that the owner has")
+        return self.read_file(value)
+
     def write_file(self, value: Value, stream: Stream | None = None, *, append: bool = False) -> Place:
         """A path gets new content; one outside the skill's folder is reported."""
         place = self.place(value)
@@ -158,6 +172,8 @@ class Invocation:
             ".envrc",
         ):
             self.report("hijack", "a file that changes what other programs do")
+        elif Taint.SECRET in stream.taints:
+            self.report("secret-file", "writes secrets or the environment into a file")
         elif name.startswith(".env") and name not in (".env.example", ".env.sample", ".env.template"):
             self.report("secret-file")
 

@@ -67,6 +67,10 @@ _DOT_FILE = re.compile(
     r"\.(?:[^/]*(?:rc|profile|login|logout|env|config|\.\w+)|(?:bash|zsh|k?sh|t?csh|input|vim|emacs|git|gdb|lldb|irb|psql|sqlite"
     r"|screen|tmux|xinit|xsession|xserver|[xX]resources|curl|wget|hg|pam)[\w.-]*)\Z"
 )
+_WHOLE = frozenset(
+    {"", HOME, f"{HOME}/.config", f"{HOME}/.local/share", f"{HOME}/Library", "/home", "/root", "/etc", "/Users", "/var", "/mnt",
+     "/srv", "/proc", WORKSPACE}
+)  # fmt: skip
 _TOOL_FOLDER = re.compile(r"\.(?:config/|cache/|local/share/|local/state/)?[A-Za-z0-9][\w.-]*(?:/|\Z)")
 _SYSTEM = re.compile(
     r"/(?:usr/(?:bin|lib|share|include|local/bin)|bin|lib|lib64|sbin|etc/(?:os-release|lsb-release|debian_version|hosts|ssl/certs"
@@ -85,9 +89,16 @@ def place_of(text: str, cwd: str, links: Mapping[str, str]) -> Place:
     before, hole, after = path.partition(HOLE)
     if hole:
         zone = _zone(before.rstrip("/") or "/")
+        if _SECRET_SYSTEM.match(path):
+            return Place(Zone.SECRET, path)
         harmless = zone in (Zone.SELF, Zone.TEMP, Zone.OWN_HOME) and ".." not in after
         return Place(Zone.UNKNOWN if harmless else zone, path)
     return Place(_zone(path), path)
+
+
+def holds_everything(path: str) -> bool:
+    """Whether a folder holds what an owner has: a home, the workspace, the system, or a folder around the skill."""
+    return path.rstrip("/") in _WHOLE or (within(SKILL, path) and path.rstrip("/") != SKILL)
 
 
 def is_installed_skill(path: str) -> bool:

@@ -29,6 +29,7 @@ from ploinky.skills.safety.syntax import (
     Group,
     Loop,
     Statement,
+    Substitution,
     Unfollowed,
     Word,
 )
@@ -114,7 +115,8 @@ class Walker:
         """The body of a function with its arguments bound."""
         machine = self.machine
         if machine.depth > _DEEPEST:
-            self.report("destruction" if stdin is not None else "complex", "a function that calls itself")
+            multiplies = stdin is not None or self._multiplies(machine.functions[name])
+            self.report("destruction" if multiplies else "complex", "a function that calls itself")
             return EMPTY
         before = {key: machine.variables.get(key) for key in ("1", "2", "3", "4", "@", "*")}
         for number, value in enumerate(arguments[:4], start=1):
@@ -130,6 +132,11 @@ class Walker:
             else:
                 machine.variables[key] = old
         return result
+
+    def _multiplies(self, body: Statement) -> bool:
+        """Whether a function starts something in the background."""
+        command = body.command
+        return isinstance(command, Group) and any(each.background for each in command.body)
 
     def _run(self, body: tuple[Statement, ...], stdin: Stream | None, machine: Machine) -> Stream:
         machine.enforced = False  # how a substitution ends does not end the command that it stands in
@@ -315,7 +322,8 @@ class Walker:
         here = self._here
         shown = self.tree.text(here.start, here.end) if here else ""
         if _ENDLESS.match(shown) and not _LEAVES.search(shown):
-            self.report("complex", "a loop without an end")
+            multiplies = any(each.background for each in command.body)
+            self.report("destruction" if multiplies else "complex", "a loop without an end")
         streams = []
         for _ in range(2):  # what one round leaves behind meets the next
             self._guarded(command.condition, stdin)
@@ -348,8 +356,10 @@ class Walker:
         before = dict(self.machine.variables)
         expander = self.expander()
         alternatives: list[tuple[Value, ...]] = [()]
-        for word in command.words:
+        for number, word in enumerate(command.words):
             found = expander.fields(word)
+            if number == 0 and any(isinstance(part, Substitution) for part in word.parts):
+                found = [_named_by(each) for each in found]
             alternatives = [(*one, *each) for one in alternatives for each in found]
             if len(alternatives) > 48:
                 self.report("complex", "more forms of a command than are followed")
@@ -370,6 +380,11 @@ class Walker:
             self.report("computed-command", "nobody knows what this runs")
             return EMPTY
         return self.programs.dispatch(Invocation(argv[0], argv[1:], stdin, self))
+
+
+def _named_by(found: tuple[Value, ...]) -> tuple[Value, ...]:
+    """A name that another command printed: unless it is a path, that only hides it."""
+    return (*(replace(each, masked=each.masked or "/" not in each.text) for each in found[:1]), *found[1:])
 
 
 def _merged(streams: Sequence[Stream]) -> Stream:

@@ -88,7 +88,7 @@ def system_package(call: Invocation) -> Result:
 
 
 def _create(call: Invocation, archive: Value | None, members: list[Value]) -> Result:
-    taints = NONE.union(*(call.read_file(each).taints for each in members)) if members else NONE
+    taints = NONE.union(*(call.read_tree(each).taints for each in members)) if members else NONE
     if archive is not None and archive.text != "-":
         call.write_file(archive, Stream(taints | {Taint.COMPUTED}))
         return EMPTY
@@ -172,7 +172,7 @@ def zip_up(call: Invocation) -> Result:
         call.report("inline-code", "zip that starts a program")
     if any(re.match(r"-T|-TT|--unzip-command|-@|-P|-e", each) for each in call.texts):
         call.report("unknown-option", "zip with an option that is not on the list")
-    taints = NONE.union(*(call.read_file(each).taints for each in operands[1:])) if operands[1:] else NONE
+    taints = NONE.union(*(call.read_tree(each).taints for each in operands[1:])) if operands[1:] else NONE
     if operands:
         call.write_file(operands[0], Stream(taints | {Taint.COMPUTED}))
     return EMPTY

@@ -88,6 +88,8 @@ def _build_words(call: Invocation) -> None:
             call.report("hijack", "another program in the place of the shell")
         if re.match(r"(?:CC|CXX|LD|AR|MAKE|PYTHON|NODE|.*FLAGS)=", each):
             call.report("own-code", "names a program that the build starts")
+        if "=" in each and not re.match(r"-|(?:V|VERBOSE|DEBUG|MODE|ENV|TARGET|PLACE)=[\w.-]*\Z", each):
+            call.report("own-code", "a variable that changes what the build does")
         if re.match(r"-E.|--eval\b", each):
             call.report("inline-code", "rules on the command line")
         if "=" in each and re.search(r"\$\(shell|`|\$\$\(", each):

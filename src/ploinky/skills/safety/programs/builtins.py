@@ -146,6 +146,8 @@ def alias(call: Invocation) -> Result:
     """``alias``: gives a command another meaning; what it means is walked."""
     for each in call.args:
         name, equals, meaning = each.text.partition("=")
+        if equals and each.taints & {Taint.REMOTE, Taint.DECODED}:
+            call.report("remote-exec" if Taint.REMOTE in each.taints else "piped-code")
         if equals and each.known:
             call.machine.aliases[name] = meaning
             call.walker.evaluate(meaning, None)
@@ -202,6 +204,8 @@ def let(call: Invocation) -> Result:
     if call.program in ("export", "declare", "typeset", "local", "readonly"):
         for each in call.args:
             name, equals, text = each.text.partition("=")
+            if not equals and each.taints & {Taint.REMOTE, Taint.DECODED}:
+                call.report("hijack", "sets variables that came from elsewhere")
             if equals:
                 call.assign(name, each.with_text(text))
     if call.program == "unset":

@@ -15,7 +15,7 @@ _PRIVILEGED = re.compile(
 )
 _MOUNT = re.compile(r"(?:.*,)?(?:source|src)=([^,]+)|([^:,]+):")
 _SYSTEM_WIDE = re.compile(
-    r"\b(?:system|volume|container|image|builder) prune\b|\brm -f \x00|\brmi -f|swarm|kill \x00"
+    r"\b(?:system|volume|container|image|builder|network) prune\b|\b(?:rm|rmi|kill|stop)\b[^|]* \x00|\brmi -f|swarm|\bdown\b.*(?:-v\b|--volumes)"
 )
 _LOOKS = frozenset({"ps", "images", "version", "--version", "-v", "info", "inspect", "logs", "top", "stats", "port", "history",
                     "ls", "config", "--help", "help"})  # fmt: skip

@@ -9,7 +9,7 @@ from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.values import Stream, Taint
 
 _RUNS = re.compile(
-    r"^\s*\.(?:shell|system|load|import|output|once|excel|read|clone|backup|restore|save|open|cd|log|www)\b|load_extension|readfile"
+    r"^\s*\.(?:shell|system|load|import|output|once|excel|read|clone|backup|restore|save|open|cd|log|www)\b|load_extension|readfile|virtual\s+table"
     r"|writefile|fts3_tokenizer|\bedit\s*\(|\battach\b|\bvacuum\s+into\b",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -22,7 +22,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (
         "persistence",
         ("ssh-copy-id crontab at batch atd anacron systemctl systemd-run service rc-update rc-service chkconfig update-rc.d launchctl initctl "
-        "nohup setsid disown daemonize daemon start-stop-daemon screen tmux pm2 forever supervisorctl supervisord schtasks sc "
+        "nohup setsid disown daemonize daemon start-stop-daemon screen tmux tmate byobu zellij dtach abduco pm2 forever supervisorctl supervisord schtasks sc "
         "dinitctl sv s6-svc runsv autossh sc.exe nssm loginitems osacompile xdg-autostart kickstart"),
     ),
     (
@@ -70,6 +70,18 @@ def denied(call: Invocation) -> Result:
         return EMPTY
     call.report(DENIED[call.program], f"runs {call.program}")
     return Result(Stream(frozenset({Taint.COMPUTED})))
+
+
+_TELLS = frozenset(
+    "ifconfig ip lscpu lsblk lsusb lspci lsmod lsns lshw system_profiler sw_vers dmidecode w who last lastlog finger netstat ss lsof "
+    "arp route dmesg journalctl hostnamectl timedatectl lsb_release printenv vmstat iostat free mount groups logname users ioreg "
+    "nmcli iwconfig iwgetid airport scutil hostid uptime neofetch fastfetch inxi nvidia-smi getconf sysctl locate mdfind mdls".split()
+)
+
+
+def tells_of_the_machine(program: str) -> bool:
+    """Whether what a program prints are facts of this machine or of its owner."""
+    return program in _TELLS
 
 
 def processes(call: Invocation) -> Result:

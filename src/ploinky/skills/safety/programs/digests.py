@@ -67,6 +67,15 @@ def _print(call: Invocation, operands: list[Value], *, strong: bool) -> Result:
     return Result(Stream(NONE, None, origin))
 
 
+def _closed(call: Invocation, pattern: str, *, every: bool = False) -> None:
+    """Options (with ``every`` all words) that are not on the list ask; a file to be written is judged."""
+    for before, each in zip(call.texts, call.args[1:], strict=False):
+        if before in ("-out", "-writerand"):
+            call.write_file(each)
+        if (every or each.text.startswith("-")) and not re.match(pattern, each.text):
+            call.report("unknown-option", f"openssl with {each.text!r} is not on the list")
+
+
 def openssl(call: Invocation) -> Result:
     """``openssl``: digests and random numbers; decryption decodes, s_client connects."""
     verb = call.texts[0] if call.texts else ""
@@ -77,9 +86,12 @@ def openssl(call: Invocation) -> Result:
         call.report("unknown-option", "openssl that encodes or decodes")
         return Result(Stream(frozenset() if encodes else frozenset({Taint.DECODED})))
     elif verb in ("dgst", "sha256", "sha512"):
+        _closed(call, r"-(?:sha(?:1|224|256|384|512)|md5|r|hex|binary|c)\Z")
         for each in call.args[1:]:
             if not each.text.startswith("-"):
                 call.read_file(each)
-    elif verb not in ("version", "rand"):
+    elif verb in ("version", "rand"):
+        _closed(call, r"-(?:hex|base64|[a-z])\Z|\d{1,6}\Z", every=True)
+    else:
         call.report("unknown-option", "openssl with a verb that is not on the list")
     return EMPTY

@@ -15,13 +15,16 @@ from ploinky.skills.safety.programs import (
     archives,
     builds,
     builtins,
+    ciphers,
     clouds,
     containers,
     data_tools,
     digests,
+    effects,
     file_tools,
     interpreters,
     network,
+    own_tools,
     projects,
     shapes,
     skill_tools,
@@ -29,13 +32,19 @@ from ploinky.skills.safety.programs import (
     vcs,
     wrappers,
 )
-from ploinky.skills.safety.programs.denied import DENIED, denied, environment_dump, processes
+from ploinky.skills.safety.programs.denied import (
+    DENIED,
+    denied,
+    environment_dump,
+    processes,
+    tells_of_the_machine,
+)
 from ploinky.skills.safety.programs.foreign import why_foreign
 from ploinky.skills.safety.programs.keys import asks_for_a_key
 from ploinky.skills.safety.programs.managers import MANAGERS, manager_of
 from ploinky.skills.safety.programs.packages import package_manager
 from ploinky.skills.safety.programs.system import system_programs
-from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
+from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
 Handler = Callable[[Invocation], Result]
 
@@ -45,19 +54,9 @@ _OWN_ENVIRONMENT = re.compile(
 )
 _LOADER = re.compile(r"ld(?:-[\w.-]+)?\.so(?:\.\d+)*\Z")
 _VERSION = frozenset({"--version", "-V", "-v", "version", "--help", "-h", "help", "-version"})
-_LOOKING = frozenset(
-    "list ls show get search vsearch query find status help version info view print check describe summary stats today week "
-    "month now next recent tail top count read lookup explain doctor diff log tree current whoami edit done note forecast agenda "
-    "upcoming history inbox events tasks calendars channels folders devices voices models boards projects labels unread weather".split()
-)
-_ACTS = re.compile(
-    r"(?:install|add|create|delete|remove|rm|update|upgrade|send|pay|buy|sell|transfer|withdraw|deploy|publish|post|exec|eval|login|auth"
-    r"|logout|sync|push|pull|clone|fetch|download|upload|set|init|start|stop|up|down|write|move|apply|sign|mint|swap|trade|run|force|yes"
-    r"|hook|daemon|serve|proxy|output|out|token|key|password|secret)\b",
-    re.IGNORECASE,
-)
+_OPENERS = frozenset({"start", "open", "xdg-open", "explorer", "run"})
+_WINDOWS_FILE = re.compile(r"\.(?:exe|msi|bat|cmd|ps1|vbs|scr|lnk)\Z", re.IGNORECASE)
 _TOOL_CALL = re.compile(r"[a-z_]+:(?!//)[^/@]", re.IGNORECASE)
-_PLAIN_ARGUMENT = re.compile(r"(?!.*://)(?![/~])(?!.*\.\.)[^\0`$\\|;&<>]*\Z", re.DOTALL)
 
 
 def _table(*rows: tuple[str, Handler]) -> dict[str, Handler]:
@@ -140,7 +139,9 @@ HANDLERS: dict[str, Handler] = {
         ("busybox toybox", wrappers.busybox),
         ("script watch hyperfine", wrappers.script_recorder),
         ("sudo doas nohup setsid fakeroot", wrappers.privileged),
-        ("vi vim nvim ex emacs nano less more man view rvim gvim", wrappers.editor),
+        (("vi vim nvim ex emacs nano less more man view rvim gvim rview vimdiff vimtutor pico joe jed micro hx kak helix mcedit "
+         "emacsclient most pg"), wrappers.editor),
+        ("gpg gpg2 gpgv age rage ccrypt mcrypt aescrypt bcrypt scrypt sops", ciphers.cipher),
         ("export declare typeset local readonly", builtins.let),
     ),
 }  # fmt: skip
@@ -219,9 +220,6 @@ def _path(call: Invocation) -> Result:
 
 def _program(call: Invocation, name: str) -> Result:
     call = Invocation(call.name.with_text(name), call.args, call.stdin, call.walker)
-    looks_only = len(call.args) == 1 and call.args[0].text in _VERSION and call.stdin is None
-    if looks_only and name not in DENIED:
-        return Result(Stream(frozenset({Taint.COMPUTED})))
     if _LOADER.match(name):
         call.report("hijack", "the loader starts a program in the place of the kernel")
         return EMPTY
@@ -231,6 +229,9 @@ def _program(call: Invocation, name: str) -> Result:
     if _is_downloaded(call, name) or (name not in HANDLERS and projects.in_fetched_folder(call, name)):
         call.report("remote-exec", f"runs {name}, which came from the network unchecked")
         return EMPTY
+    looks_only = len(call.args) == 1 and call.args[0].text in _VERSION and call.stdin is None
+    if looks_only and name not in DENIED:
+        return Result(Stream(frozenset({Taint.COMPUTED})))
     if name in ("npx", "bunx", "pnpx", "uvx", "pipx"):
         skill_tools.through_npx(call)
     if interpreters.language_of(name) and name not in ("bun", "deno"):
@@ -257,18 +258,16 @@ def _is_downloaded(call: Invocation, name: str) -> bool:
 
 
 def _unknown(call: Invocation) -> Result:
-    """A program of the skill's own that only looks is allowed; everything else asks."""
-    taints = frozenset().union(*(each.taints for each in call.args)) if call.args else frozenset()
+    """A program that no rule reads: one of the skill's own that only looks is allowed; everything else asks."""
+    fed = call.stdin.taints if call.stdin is not None else NONE
+    taints = NONE.union(*(each.taints for each in call.args))
     brought = projects.has_unchecked(call)
-    out = Result(Stream(frozenset({Taint.COMPUTED} | ({Taint.REMOTE} if brought else set()))))
-    fed = call.stdin
-    if taints & {Taint.REMOTE, Taint.DECODED} or (
-        fed is not None and fed.taints & {Taint.REMOTE, Taint.DECODED}
-    ):
-        call.report("unknown-command", "an unknown program gets text from the network")
-        projects.unpacks_unseen(call)
+    tells = {Taint.LOCAL} if tells_of_the_machine(call.program) else set()
+    out = Result(Stream(frozenset({Taint.COMPUTED, *tells, *({Taint.REMOTE} if brought else set())})))
+    if (taints | fed) & {Taint.REMOTE, Taint.DECODED}:
+        _fed_unseen(call, taints, fed)
         return out
-    if taints & {Taint.SECRET} or (fed is not None and Taint.SECRET in fed.taints):
+    if Taint.SECRET in taints | fed:
         call.report("unknown-command", "an unknown program gets secrets")
         return out
     if call.args and not call.args[0].quoted and _TOOL_CALL.match(call.args[0].text):
@@ -276,41 +275,35 @@ def _unknown(call: Invocation) -> Result:
         return out
     if projects.installs_fetched(call):
         return out
+    if call.program in _OPENERS and any(_WINDOWS_FILE.search(each.text) for each in call.args):
+        call.report("not-shell", "a command of Windows")
     call.show(call.args)
     projects.writes_elsewhere(call)
-    own = call.program not in system_programs()
-    if not own and asks_for_a_key(call):
+    effects.touches_others(call)
+    own = own_tools.is_own(call.program)
+    if call.program not in system_programs() and asks_for_a_key(call):
         call.report("read-secret", f"{call.program} is asked for a key")
     projects.unpacks_unseen(call)
-    projects.judge_inside(call)
-    plain = all(_PLAIN_ARGUMENT.match(each.text) for each in call.args) and fed is None
-    if own and plain and (_only_looks(call.texts) or call.program in call.machine.bins):
+    effects.judge_words(call)
+    declared = call.program in call.machine.bins and own_tools.is_plain(call)
+    if own and call.stdin is None and (declared or own_tools.only_looks(call)):
         return out
     call.report("unknown-command", f"{call.program} is not on the list")
     return out
 
 
-def _only_looks(texts: list[str]) -> bool:
-    """Whether the words of an unknown program ask it for something: a verb or a noun of looking, and none of acting."""
-    words = [each for each in texts[:3] if not each.startswith("-")]
-    if any(_ACTS.match(each) for each in words[:2]) or any(
-        _ACTS.match(each.lstrip("-")) for each in texts if each.startswith("--")
-    ):
-        return False
-    verb = bool(words) and (
-        words[0] in _LOOKING or re.match(r"(?:list|get|show|search|find)[-_:]\w+\Z", words[0]) is not None
-    )
-    noun_verb = len(words) > 1 and words[1] in (
-        "list",
-        "ls",
-        "show",
-        "search",
-        "status",
-        "info",
-        "view",
-        "find",
-    )
-    return verb or noun_verb or bool(texts and re.match(r"--(?:list|show|version|help)\b", texts[0]))
+def _fed_unseen(call: Invocation, taints: frozenset[Taint], fed: frozenset[Taint]) -> None:
+    """An unknown program gets text from the network or a decoder: a system's own, which may execute it, is refused."""
+    executes = call.program in system_programs() and not effects.views(call.program)
+    piped = Taint.PIPE in taints and Taint.REMOTE in taints and not effects.views(call.program)
+    if Taint.REMOTE in taints | fed and (executes or piped):
+        call.report(
+            "remote-exec", f"{call.program} gets text from the network, and nobody knows what it does with it"
+        )
+    else:
+        call.report("unknown-command", "an unknown program gets text from the network")
+    effects.judge_words(call)
+    projects.unpacks_unseen(call)
 
 
 def name_value(text: str) -> Value:

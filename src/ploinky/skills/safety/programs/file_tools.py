@@ -44,7 +44,7 @@ def _copy_one(call: Invocation, source: Value, target: Value, *, into: bool) -> 
         moved = call.place(source)
         if moved.zone not in (Zone.SELF, Zone.TEMP, Zone.UNKNOWN, Zone.OWN_HOME):
             call.report("write-outside", "moves a file away that is not the skill's")
-    stream = call.read_file(source)
+    stream = call.read_tree(source)
     origin = call.place(source)
     folder = into or target.text.endswith("/") or call.place(target).path in (SKILL, call.machine.cwd)
     folder = folder or call.place(target).zone is Zone.SYSTEM

@@ -28,6 +28,20 @@ _SHORTENERS = re.compile(
     r"(?:^|\.)(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|is\.gd|cutt\.ly|rb\.gy|shorturl\.at|ow\.ly|tiny\.cc|v\.gd)\Z"
 )
 
+HOST_WORDS = {  # what the host of a service is called, where its variables say it otherwise
+    "gh": "github",
+    "hf": "huggingface",
+    "aws": "amazonaws",
+    "gcp": "google",
+    "cloudsdk": "google",
+    "codex": "openai",
+    "dd": "datadog",
+    "xai": "x.ai",
+    "copilot": "github",
+    "gemini": "google",
+    "claude": "anthropic",
+}
+
 
 @dataclass(frozen=True)
 class Address:

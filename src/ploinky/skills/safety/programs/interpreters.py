@@ -50,6 +50,13 @@ LANGUAGES = {
     "racket": "racket",
     "elixir": "elixir",
     "gdb": "gdb",
+    **dict.fromkeys(
+        (
+            "wish slsh jrunscript octave octave-cli raku rakudo clisp ecl chicken csi gst newlisp pike rexx gnuplot maxima "
+            "gp sage ghci ocaml-top iex scheme mit-scheme chibi-scheme gosh bsh nickle dg moon fennel-ls qjs duktape rhino d8"
+        ).split(),
+        "other",
+    ),
 }
 _CODE_FLAGS = {
     "python": ("-c",),
@@ -62,7 +69,9 @@ _CODE_FLAGS = {
     "applescript": ("-e",),
     "powershell": ("-c", "-Command", "-enc", "-EncodedCommand", "-e"),
     "julia": ("-e", "--eval"),
+    "gdb": ("-ex", "-iex", "--eval-command", "--init-eval-command"),
 }
+_ANY_CODE_FLAG = ("-e", "-c", "-E", "-x", "--eval", "-eval", "--exec", "--execute", "--command", "-b")
 _VALUE_FLAGS = frozenset({"-W", "-X", "-r", "--require", "--loader", "--import", "-I", "-M", "-d"})
 _PRELOADS = frozenset({"-r", "--require", "--loader", "--experimental-loader", "--import", "-M", "-d", "-l"})
 _PLAIN_FLAGS = frozenset({"-u", "-B", "-E", "-I", "-O", "-s", "-S", "-q", "-b", "-w", "-T", "--no-warnings", "--trace-warnings",
@@ -173,7 +182,9 @@ def interpreter(call: Invocation) -> Result:
     if any(re.match(r"-run", each) for each in call.texts):
         serves(call)
     _loads(call, language)
-    flags = _CODE_FLAGS.get(language, ())
+    if language == "gdb" and any(re.match(r"-p\Z|--?pid\b|--?attach\b|\d+\Z", each) for each in call.texts):
+        call.report("other-processes", "looks into another process")
+    flags = _CODE_FLAGS.get(language, _ANY_CODE_FLAG)
     while args:
         text = args[0].text
         if text in flags or (language == "perl" and re.fullmatch(r"-[a-zA-Z0-9]*[eE]", text)):

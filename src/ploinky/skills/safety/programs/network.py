@@ -11,7 +11,7 @@ import re
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.machine import SECRET_NAME, FileFacts
 from ploinky.skills.safety.places import HOME, Zone
-from ploinky.skills.safety.programs.hosts import look_at, parts_of
+from ploinky.skills.safety.programs.hosts import HOST_WORDS, look_at, parts_of
 from ploinky.skills.safety.programs.options import Operands, Read, read_options, shape
 from ploinky.skills.safety.programs.projects import is_unchecked, reads_the_network
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
@@ -47,13 +47,6 @@ _PROVIDERS = re.compile(
     r"(OPENAI|ANTHROPIC|AWS|GITHUB|GH|GOOGLE|GEMINI|AZURE|SLACK|STRIPE|HF|HUGGINGFACE|NPM|PYPI|DOCKER|CLAUDE|MISTRAL|GROQ|COHERE"
     r"|OPENROUTER|TELEGRAM|DISCORD|NOTION|LINEAR|TWILIO|SENDGRID|CLOUDFLARE|VERCEL|SSH|DATABASE|DB|PG|MYSQL|REDIS|MONGO\w*)_"
 )
-_HOST_WORDS = {
-    "gh": "github",
-    "hf": "huggingface",
-    "aws": "amazonaws",
-    "gemini": "google",
-    "claude": "anthropic",
-}
 
 
 def curl(call: Invocation) -> Result:
@@ -209,6 +202,8 @@ def check_address(call: Invocation, value: Value) -> None:
         call.report(address.problem, address.why)
     elif value.text.startswith(HOLE) or HOLE in parts_of(value.text).netloc:
         call.report("network", "a host that is not known")
+    elif any(SECRET_NAME.search(name) for name in value.variables):
+        call.report("account", "the address carries a key")
     _check_names(call, value, address.host)
 
 
@@ -217,7 +212,7 @@ def _check_names(call: Invocation, value: Value, host: str) -> None:
         match = _PROVIDERS.match(name)
         if match is None or not SECRET_NAME.search(name):
             continue
-        word = _HOST_WORDS.get(match.group(1).lower(), match.group(1).lower())
+        word = HOST_WORDS.get(match.group(1).lower(), match.group(1).lower())
         if word not in host and host:
             call.report("exfiltration", f"sends {name} to {host}")
 

@@ -22,7 +22,7 @@ _SOURCE_FLAGS = re.compile(
     r"(?:-i|--(?:extra-)?index(?:-url)?|--default-index|--registry|--find-links|-f|--source|--repo(?:sitory)?|--trusted-host|--proxy"
     r"|--allow-insecure\S*|--allow-unauthenticated|--no-gpg-check|--nogpgcheck|--allow-untrusted|--no-verify\S*|--index-strategy"
     r"|--channel|-c|--override-channels|--from-git|--git|--config-settings|--userconfig|--globalconfig|--cert|--node-options"
-    r"|--unsafe-perm|--script-shell|-X|--repository|--extra-experimental-features|--git-url|--tap)(?:=.*)?\Z"
+    r"|--unsafe-perm|--force-yes|--nodeps|--nosignature|--skip-verify\S*|--ignore-signature\S*|--script-shell|-X|--repository|--extra-experimental-features|--git-url|--tap)(?:=.*)?\Z"
 )
 _HARMLESS_SHORT = {"conda": {"-c", "--channel"}, "mamba": {"-c", "--channel"}, "uv": {"-c"}, "pip": {"-c"}, "gem": {"-i"},
                    "npm": {"-f", "-c"}, "brew": {"-f"}, "apt": {"-f"}, "apt-get": {"-f"}, "cargo": {"-f"}, "poetry": {"-f"},
@@ -57,6 +57,12 @@ def package_manager(call: Invocation) -> Result:
 
 
 _MORE_FLAGS = re.compile(r"-w\Z|--?(?:write|fix|toolexec|vettool|exec|modfile|overlay|output|out)\b")
+_LOOK_FLAGS = re.compile(
+    r"-[aglhvqsioeu]\Z|-V\Z|--(?:json|depth(?:=\d+)?|global|all|long|parseable|format(?:=[\w-]+)?|outdated|not-required|local|user|verbose"
+    r"|quiet|version|versions|help|installed|omit(?:=dev)?|prod|production|dev|no-color|color(?:=\w+)?|tree|freeze|exclude-editable|formula"
+    r"|cask|upgradable|limit(?:=\d+)?|include(?:=dev)?|silent|level|audit-level=\w+|prefix|files|no-dev|explicit|name|manual-installed|edges"
+    r"|offline|locked|frozen|no-deps|workspace|active|bare|path)\Z"
+)
 _MORE_WORDS = frozenset(
     "fix update upgrade init purge clean set add push remove rm install lock archive".split()
 )
@@ -68,8 +74,10 @@ def _does_more(name: str, texts: list[str], words: list[str]) -> bool:
         re.match(r"(?:GO(?:PROXY|FLAGS|SUMDB|NOSUMDB|INSECURE|PRIVATE)|CC|CXX)=", each) for each in texts
     ):
         return True
+    flags = [each for each in texts[1:] if each.startswith("-") and len(texts) > 1]
     return (
-        bool(_source_flags(name, texts))
+        any(not _LOOK_FLAGS.match(each) for each in flags)
+        or bool(_source_flags(name, texts))
         or any(_MORE_FLAGS.match(each) or _ADDRESS.match(each) for each in texts)
         or bool(_MORE_WORDS & set(words[1:2]))
     )

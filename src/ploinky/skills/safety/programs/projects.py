@@ -14,6 +14,7 @@ from dataclasses import replace
 from ploinky.skills.safety.invocation import Invocation, Result
 from ploinky.skills.safety.machine import FileFacts
 from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.programs.effects import judge_words
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _READ = re.compile(
@@ -219,7 +220,7 @@ def judge_inside(call: Invocation) -> None:
 def runner(call: Invocation) -> Result:
     """A program that runs its argument or its project: ``java -jar``, ``pytest``, ``wasmtime``."""
     fed = call.stdin
-    judge_inside(call)
+    judge_words(call)
     if not reads_the_network(call, whole_tree=True):
         facts = call.machine.facts(call.machine.cwd)
         if is_unchecked(facts) or (fed is not None and Taint.REMOTE in fed.taints):

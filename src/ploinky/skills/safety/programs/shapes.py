@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
-from ploinky.skills.safety.places import HOME, WORKSPACE
+from ploinky.skills.safety.places import holds_everything
 from ploinky.skills.safety.programs.options import Operands, Read, Role, Shape, read_options, shape
 from ploinky.skills.safety.values import NONE, Stream, Taint
 
@@ -29,7 +29,7 @@ SHAPES: dict[str, Shape] = {
     "cat": shape("AbeEnstTuv", "number show-all show-ends show-tabs"),
     "tac": shape(""),
     "head": shape("qv", "quiet verbose", text="n c lines bytes", digits=True),
-    "tail": shape("qv", "quiet verbose", text="n c lines bytes", digits=True),
+    "tail": shape("qvfF", "quiet verbose", text="n c lines bytes", digits=True),
     "wc": shape("clmwL", "bytes chars lines words"),
     "nl": shape("", text="b w s"),
     "cut": shape("s", "complement", text="b c d f bytes characters delimiter fields output-delimiter"),
@@ -113,24 +113,6 @@ SHAPES: dict[str, Shape] = {
 
 
 _TREES = {name: frozenset({"r", "R", "recursive"}) for name in ("grep", "egrep", "fgrep")}
-_WHOLE = frozenset(
-    {
-        "",
-        HOME,
-        f"{HOME}/.config",
-        f"{HOME}/.local/share",
-        f"{HOME}/Library",
-        "/home",
-        "/root",
-        "/etc",
-        "/Users",
-        "/var",
-        "/mnt",
-        "/srv",
-        "/proc",
-        WORKSPACE,
-    }
-)
 
 
 def run_shape(call: Invocation, of: Shape) -> tuple[Result, Read]:
@@ -150,7 +132,7 @@ def run_shape(call: Invocation, of: Shape) -> tuple[Result, Read]:
     streams += _operands(call, of, read)
     if _TREES.get(call.program, frozenset()) & {name for name, _ in read.options} or call.program == "rg":
         for each in read.operands[1:]:
-            if call.place(each).path.rstrip("/") in _WHOLE:
+            if holds_everything(call.place(each).path):
                 call.report("read-secret", "searches everything that the owner has")
     if call.stdin is not None and not streams:
         streams.append(call.stdin)
@@ -203,6 +185,30 @@ def _pack(call: Invocation) -> Result:
     return Result(Stream(taints))
 
 
+def _amounts(call: Invocation, name: str, read: Read) -> frozenset[Taint]:
+    """Sizes, modes and words of plain tools that make them more than plain; what that adds to their output."""
+    sizes = read.values("s", "size") if name == "truncate" else []
+    if any(re.search(r"\d{10}|\d[GTPEZY]i?B?\Z", each.text) for each in sizes):
+        call.report("destruction", "fills the disk")
+    if any(re.match(r"[2-7][0-7]{3}\Z|.*[+=][rwx]*[st]", each.text) for each in read.values("m", "mode")):
+        call.report("privilege", "sets the setuid or setgid bit")
+    if name == "umask" and not all(
+        re.fullmatch(r"0?0?[0-7]?[2367]7|0?0?[02]?22|0?0?02", each) for each in call.texts
+    ):
+        call.report("unknown-option", "a umask that is not on the list")
+    if name == "sleep" and not all(re.fullmatch(r"\d{1,3}(?:\.\d+)?s?|[1-5]m", each) for each in call.texts):
+        call.report("unknown-option", "sleeps longer than an install")
+    if name in ("jq", "yq") and any(_QUERY_READS.search(each.text) for each in read.operands[:1]):
+        call.report("outside-read", f"{name} reads the environment or other files")
+        return frozenset({Taint.SECRET})
+    return NONE
+
+
+_QUERY_READS = re.compile(
+    r"\$ENV\b|\benv(?:subst)?\b|\b(?:str)?load(?:_\w+)?\s*\(|\binclude\b|\bimport\b|\binput_filename\b|\$__prog"
+)
+
+
 def shaped(call: Invocation) -> Result:
     """The handler of every plain tool."""
     name = call.program
@@ -213,8 +219,11 @@ def shaped(call: Invocation) -> Result:
     result, read = run_shape(call, SHAPES[name])
     if (name == "date" and read.has("s", "set")) or (name == "hostname" and read.operands):
         call.report("privilege", "changes the machine")
-    if name == "seq" and any(re.fullmatch(r"\d{9,}|inf", each.text) for each in read.operands):
+    if name == "seq" and any(re.fullmatch(r"\d{9,}|inf\w*|\d+e\d+", each.text) for each in read.operands):
         return Result(Stream(origin="endless"))
+    more = _amounts(call, name, read)
+    if more:
+        return Result(Stream(result.out.taints | more))
     if name in LOCAL_FACTS:
         return Result(Stream(result.out.taints | {Taint.LOCAL}))
     if name == "cat" and len(call.args) == 1 and not call.args[0].text.startswith("-"):

@@ -6,6 +6,7 @@ import re
 
 from ploinky.skills.safety.invocation import Invocation
 from ploinky.skills.safety.places import HOME, SKILL, TEMP, Zone
+from ploinky.skills.safety.programs.hosts import HOST_WORDS, look_at
 from ploinky.skills.safety.programs.projects import is_unchecked
 from ploinky.skills.safety.values import HOLE, Taint, Value
 
@@ -41,6 +42,39 @@ _SEARCH = re.compile(
 )
 
 
+_KEYED = (
+    "OPENAI|ANTHROPIC|CLAUDE|GEMINI|GOOGLE|MISTRAL|GROQ|COHERE|OPENROUTER|DEEPSEEK|XAI|PERPLEXITY|TOGETHER|FIREWORKS|HF"
+    "|HUGGINGFACE|REPLICATE|AZURE|AWS|GCP|CLOUDSDK|GITHUB|GH|GITLAB|BITBUCKET|SLACK|DISCORD|TELEGRAM|STRIPE|TWILIO|NOTION"
+    "|LINEAR|VAULT|NPM|SENTRY|DATADOG|DD|LITELLM|CODEX|CURSOR|COPILOT"
+)
+_KEYED_HOST = re.compile(
+    rf"(?P<owner>{_KEYED})_(?:\w+_)?(?:BASE(?:_URL)?|BASE_PATH|API_BASE|API_(?:URL|HOST|ENDPOINT)|ENDPOINT(?:_URL)?(?:_\w+)?"
+    r"|PROXY(?:_URL)?|HOST|ADDR|SERVER|GATEWAY\w*|METADATA\w*|AUTHORITY_HOST)\Z"
+)
+_TOOLS = re.compile(  # variables of programs that a system has: each may change what they do
+    r"(?:LD|DYLD|BASH|PYTHON|PIP|UV|POETRY|CONDA|MAMBA|PIPX|VIRTUALENV|NODE|NPM|YARN|PNPM|BUN|DENO|PERL5?|RUBY|GEM|BUNDLE"
+    r"|CARGO|RUST(?:C|UP|DOC)?|JAVA|JDK|_JAVA|MAVEN|MVN|GRADLE|ANT|SBT|DOTNET|CORECLR|COREHOST|MONO|GIT|SSH|SSL|OPENSSL"
+    r"|CURL|WGET|GNUTLS|TLS|DOCKER|BUILDKIT|COMPOSE|PODMAN|CONTAINER|CONTAINERS|BUILDAH|REGISTRY|KUBE|KUBECTL|HELM|TF"
+    r"|TERRAFORM|ANSIBLE|VAGRANT|LESS|MAN|GROFF|TERMINFO|NLS|LOC|GCONV|GLIBC|MALLOC|GTK|QT|DBUS|XDG|XAUTHORITY|ELECTRON"
+    r"|CHROME|CHROMIUM|PUPPETEER|PLAYWRIGHT|LUA|PHP|R|JULIA|OCTAVE|GHC|STACK|CABAL|ERL|ELIXIR|MIX|HEX|MYSQL|PG|PSQL|SUDO"
+    r"|DOAS|TAR|GZIP|XZ|ZIP|UNZIP|RSYNC|MAKE|CMAKE|CC|CXX|CPP|LD|AR|AS|PKG_CONFIG|ACLOCAL|AUTOMAKE|LIBTOOL|GDB|VALGRIND"
+    r"|EMACS|VIM|NVIM|TMUX|SCREEN|ZSH|FISH|ENV|HOMEBREW|NIX|GPG|GNUPG|TOR|HTTP|HTTPS|RES|LOCALDOMAIN|HOSTALIASES|INPUTRC"
+    r"|PROMPT|FCEDIT|FPATH|CDPATH|MAIL\w*|OPENCLAW|CLAWDBOT|MOLTBOT|PLOINKY)(?:_\w+|RC|OPTS|OPTIONS|FLAGS|PATH|LIB|DIR)\Z"
+)
+_QUIET = re.compile(  # what of those tells nothing but how loud, where or as whom
+    r"(?:\w+_)?(?:KEY|API_KEY\w*|TOKEN|SECRET\w*|PASSWORD|PASSWD|ID|PROFILE|REGION|DEFAULT_REGION|MODEL|ORG\w*|PROJECT\w*"
+    r"|WORKSPACE\w*|ACCOUNT\w*|USER\w*|EMAIL|NAME|DEBUG|VERBOSE|QUIET|LOG_LEVEL|COLOR|NO_COLOR|TELEMETRY\w*|ENV|LANG"
+    r"|TIMEOUT|RETRIES|UNBUFFERED|DONTWRITEBYTECODE|IOENCODING|UTF8|NO_UPDATE_NOTIFIER|NO_AUTO_UPDATE|NO_ANALYTICS"
+    r"|DISABLE_PIP_VERSION_CHECK|NO_INPUT|NO_CACHE_DIR|PROGRESS\w*|TERMINAL_PROMPT|AUTHOR_NAME|AUTHOR_EMAIL|COMMITTER_NAME"
+    r"|COMMITTER_EMAIL|RUNTIME_DIR|CONFIG_HOME|DATA_HOME|CACHE_HOME|STATE_HOME|BROWSERS_PATH|VERSION)\Z"
+    r"|PYTHON(?:UNBUFFERED|DONTWRITEBYTECODE|IOENCODING|UTF8|HASHSEED|FAULTHANDLER)\Z|NODE_ENV\Z|GIT_TERMINAL_PROMPT\Z"
+    r"|CMAKE_BUILD_TYPE\Z|RUST_(?:LOG|BACKTRACE)\Z|JAVA_HOME\Z|CARGO_TERM_COLOR\Z|HF_HOME\Z"
+)
+_RULES = re.compile(  # what of those makes a program run, load or trust something else
+    r".*(?:COMMAND|CMD|SHELL|PAGER|EDITOR|ASKPASS|OPTS|OPTIONS|FLAGS|ARGS|PRELOAD|LIBRARY\w*|LIB|WRAPPER|LOADER|AGENT|PLUGIN\w*"
+    r"|MODULE\w*|INIT\w*|STARTUP|HOOK\w*|PROXY|MIRROR|REGISTRY|INDEX\w*|RC|PROMPT\w*|EXECUTABLE\w*|LAUNCHER|RUNNER|BIN|PATH"
+    r"|TEMPLATE\w*|CERT\w*|CA\w*|INSECURE|VERIFY\w*|NO_VERIFY|TRUST\w*|CONFIG\w*)\Z"
+)
 _INSTALLS_INTO = re.compile(
     r"(?:GOBIN|GOPATH|CARGO_(?:HOME|INSTALL_ROOT)|PIPX_(?:HOME|BIN_DIR)|PIP_(?:TARGET|PREFIX)|UV_TOOL_(?:BIN_)?DIR|BUN_INSTALL"
     r"|GEM_HOME|DESTDIR)\Z"
@@ -67,6 +101,22 @@ def check_assign(call: Invocation, name: str, value: Value) -> None:
             call.report("write-outside", f"installs into another folder by {name}")
     elif name == "HOME" and value.text not in (HOME, SKILL):
         call.report("hijack", "moves the home directory")
+    else:
+        _check_tools(call, name, value)
+
+
+def _check_tools(call: Invocation, name: str, value: Value) -> None:
+    """A variable of a known program or service; any other name is the skill's own."""
+    keyed = _KEYED_HOST.match(name)
+    if keyed and value.text not in ("", HOLE):
+        address = look_at(value.text)
+        owner = keyed.group("owner").lower()
+        if address.local:
+            call.report("network", f"sets {name}")
+        elif HOST_WORDS.get(owner, owner) not in address.host:
+            call.report("hijack", f"{name} sends what is meant for {owner} to {address.host}")
+    elif _TOOLS.match(name) and not _QUIET.match(name):
+        call.report("hijack" if _RULES.match(name) else "unknown-option", f"sets {name}")
 
 
 def _check_search(call: Invocation, name: str, value: Value) -> None:

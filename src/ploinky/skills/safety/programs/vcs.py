@@ -24,6 +24,16 @@ _RUNS = re.compile(
     r"|submodule\..*update|browser|man\.|web\.browser|interactive\.|safe\.",
     re.IGNORECASE,
 )
+_LOOK_FLAGS = re.compile(
+    r"-(?:\d+|[abcdfhilLmnopqrstuvwzCEFSUsv]{1,3}|n\d+|U\d+|L\d+,\d+(?::.*)?|[SG].+|-)\Z|--(?:short|porcelain(?:=v?[12])?|branch|stat(?:=\d+)?|shortstat|numstat"
+    r"|name-only|name-status|oneline|graph|all|decorate(?:=\w+)?|format=.*|pretty(?:=.*)?|abbrev-commit|abbrev(?:-ref)?(?:=\w+)?|no-color"
+    r"|color(?:=\w+)?|cached|staged|summary|since=.*|until=.*|after=.*|before=.*|author=.*|grep=.*|max-count=\d+|reverse|follow|first-parent"
+    r"|merges|no-merges|date=.*|show-current|list|merged|no-merged|contains|sort=.*|points-at|show-toplevel|is-inside-work-tree|git-dir"
+    r"|short=\d+|verify|quiet|show-prefix|show-cdup|absolute-git-dir|others|exclude-standard|modified|deleted|untracked-files(?:=\w+)?"
+    r"|ignored|tags|always|dirty|long|count|objects|no-patch|patch|word-diff(?:=\w+)?|ignore-(?:space-change|all-space|blank-lines)"
+    r"|minimal|exit-code|check|diff-filter=\w+|find-renames|ignore-case|line-number|full-name|heads|remotes|version|no-pager|verbose"
+    r"|numbered|email|left-right|cherry-pick|batch-check|pretty)\Z"
+)
 _REMOTE = frozenset({Taint.REMOTE})
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -93,6 +103,10 @@ def _look(call: Invocation, verb: str, rest: list[Value]) -> None:
         if name == "--output":
             call.write_file(each.with_text(given) if equals else following)
     call.show(rest)
+    if any(not _LOOK_FLAGS.match(each) for each in texts if each.startswith("-")) or (
+        verb in ("branch", "tag", "remote") and any(not each.startswith("-") for each in texts)
+    ):
+        call.report("unknown-option", f"git {verb} with a word that is not on the list")
     if verb == "remote" and texts and texts[0] in ("add", "set-url"):
         call.report("network", "names another repository")
         names = [each for each in texts[1:] if not each.startswith("-")]
@@ -272,6 +286,11 @@ def _discard(call: Invocation, rest: list[Value], cwd: str) -> None:
     call.report("destruction" if outside else "unknown-option", "discards work")
 
 
+_CONFIG_LOOKS = re.compile(
+    r"--(?:get(?:-all)?|list|local|show-origin|show-scope|name-only|type=\w+|bool|int|null)\Z|-[lz]\Z"
+)
+
+
 def _config(call: Invocation, rest: list[Value], cwd: str) -> None:
     texts = [each.text for each in rest]
     names = [each for each in texts if not each.startswith("-")]
@@ -282,8 +301,10 @@ def _config(call: Invocation, rest: list[Value], cwd: str) -> None:
         )
     elif "--global" in texts or "--system" in texts:
         call.report("write-outside" if "--system" in texts else "home-write", "the person's own settings")
-    elif len(names) > 1:
+    elif len(names) > 1 or not (names or "--list" in texts or "-l" in texts):
         call.report("unknown-option", "changes the repository's settings")
+    elif any(each.startswith("-") and not _CONFIG_LOOKS.match(each) for each in texts):
+        call.report("unknown-option", "git config with a word that is not on the list")
 
 
 def _submodule(call: Invocation, rest: list[Value], cwd: str) -> None:

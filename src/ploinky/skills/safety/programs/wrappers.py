@@ -23,6 +23,8 @@ def plain_wrapper(call: Invocation) -> Result:
         text = args.pop(0).text
         if text == "--":
             break
+        if not (text in takes or _PLAIN.match(text)):
+            call.report("unknown-option", f"{call.program} with {text!r} is not on the list")
         if text in takes and args:
             value = args.pop(0)
             if (call.program, text) == ("time", "-o"):
@@ -36,6 +38,10 @@ def plain_wrapper(call: Invocation) -> Result:
     return call.inner(inner)
 
 
+_PLAIN = re.compile(
+    r"-(?:\d+|n-?\d+|[pvqt]|[ioe](?:[0L]|\d+[KM]?)|k\d+s?|s\w+|c[123])\Z|--(?:foreground|preserve-status|verbose|portability|"
+    r"(?:kill-after|signal|adjustment|output|error|input)=\w+)\Z"
+)
 _TAKES = {
     "nice": frozenset({"-n"}),
     "timeout": frozenset({"-s", "-k", "--signal", "--kill-after"}),
@@ -74,6 +80,8 @@ def env(call: Invocation) -> Result:
                 args.pop(0)
         elif text.startswith("-"):
             args.pop(0)
+            if text not in ("-", "-i", "-0", "-v", "--", "--ignore-environment"):
+                call.report("unknown-option", f"env with {text!r} is not on the list")
         else:
             break
     if not args:
@@ -118,6 +126,7 @@ def xargs(call: Invocation) -> Result:
         )
         return EMPTY
     name = args[0].text.rpartition("/")[2] if args else "echo"
+    passed = NONE
     if Taint.SECRET in taints and name not in ("echo", "wc"):
         call.report(
             "destruction" if name in ("rm", "shred", "unlink") else "read-secret", "works on files of others"
@@ -138,11 +147,14 @@ def xargs(call: Invocation) -> Result:
         and fed.text is None
         and name in ("echo", "cat", "ls", "wc", "grep", "head", "basename", "dirname")
     ):
-        given = []
+        given, passed = [], taints  # it prints what it gets: nothing new is read by it
     filled = [each for value in args for each in (given if value.text == "{}" else [value])]
     if not any(value.text == "{}" for value in args):
         filled += given
-    return call.inner(filled)
+    if not args:
+        return Result(Stream(taints))  # 'xargs' alone is 'xargs echo'
+    result = call.inner(filled)
+    return replace(result, out=replace(result.out, taints=result.out.taints | passed))
 
 
 def busybox(call: Invocation) -> Result:
