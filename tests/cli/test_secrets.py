@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.stage import Stage
-from tests.secrets.vault_server import ROOT, emulated_vault
+from tests.secrets.vault_server import ROOT, vault_server
 
 VALUE = "s3cret-value-4711"
 CLERK = "printf '%s\\n' \"pass=$PASS key=$KEY\"; exec sleep 1000"
@@ -189,11 +189,11 @@ def test_what_an_agent_prints_is_shown_without_its_secrets(stage: Stage) -> None
 
 @pytest.mark.bubblewrap
 def test_an_agent_gets_its_secrets_from_a_vault_and_a_rotated_one_after_a_restart(stage: Stage) -> None:
-    with emulated_vault() as vault:
-        assert vault.state is not None
-        vault.state.data["shop/prod"] = [{"KEY": VALUE}]
+    with vault_server() as vault:
+        vault.keep("shop/prod", KEY=VALUE)
         settings = json.loads(stage.layout.config_file.read_text(encoding="utf-8"))
-        store = {"type": "vault", "address": vault.address, "path": "shop/{profile}"}
+        place = {"address": vault.address, "path": "shop/{profile}", "caFile": str(vault.ca_file)}
+        store = {"type": "vault", **place}
         settings["secrets"] = {"stores": [store]}
         stage.layout.config_file.write_text(json.dumps(settings), encoding="utf-8")
         add_agent(stage, "clerk", {"profiles": {"default": {}, "prod": {"secrets": ["KEY"]}}, "agent": RUN})
@@ -207,11 +207,11 @@ def test_an_agent_gets_its_secrets_from_a_vault_and_a_rotated_one_after_a_restar
             path for path in stage.root.rglob("*") if path.is_file() and VALUE in path.read_text("latin1")
         ]
         assert [path.name for path in held] == ["clerk.log"], "it printed its own secret"
-        vault.state.data["shop/prod"].append({"KEY": "another-4715"})
+        vault.keep("shop/prod", KEY="another-4715")
         assert stage.run("secrets", "rotate", "KEY", stdin="x", code=2, environ=environ).err
         stage.run("secrets", "rotate", "KEY", "--unchanged", environ=environ)
         assert stage.run(*echo, environ=environ).out == "vault another-4715\n"
-        vault.state.sealed = True
+        vault.client().sys.seal()
         down = stage.run("restart", "clerk", code=1, environ=environ)
         assert "sealed" in down.err
         assert ROOT not in down.err

@@ -40,9 +40,14 @@ python=$(command -v python3 || command -v python) || {
   echo "There is neither uv nor python in this image." >&2
   exit 127
 }
-if "$python" -m venv venv >/dev/null 2>&1; then
+"$python" -m venv --without-pip venv
+if said=$(venv/bin/python -m ensurepip --upgrade --default-pip 2>&1); then
   exec venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
 fi
+"$python" -m pip --version >/dev/null 2>&1 || {
+  printf '%s\n' "$said" >&2
+  exit 1
+}
 rm -rf venv
 "$python" -m venv --without-pip venv
 exec "$python" -m pip --python venv/bin/python install --quiet --disable-pip-version-check "$@"

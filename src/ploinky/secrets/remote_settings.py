@@ -54,7 +54,7 @@ class AppRoleAuth(CamelSection):
 
 
 class VaultSettings(CamelSection):
-    """One secret of a KV engine, version 2; its keys are the names. ``{profile}`` may stand in ``path``."""
+    """One secret of a KV engine; its keys are the names. ``{profile}`` may stand in ``path``."""
 
     type: Literal["vault"]
     address: Text

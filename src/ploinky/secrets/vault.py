@@ -1,7 +1,9 @@
-"""HashiCorp Vault (and OpenBao): one secret of a KV engine, version 2, whose keys are the names.
+"""HashiCorp Vault (and OpenBao): one secret of a KV engine, whose keys are the names.
 
-Signs in by token or AppRole; a token that an AppRole sign-in gave is kept until Vault refuses it. Follows no
-redirect, so that the token goes nowhere else. Values that are no text are given as JSON.
+The engine is taken to be of version 2; where that is refused, Vault is asked, so that a secret of a version 1
+engine is never taken for one that does not exist. Signs in by token or AppRole; a token that an AppRole
+sign-in gave is kept until Vault refuses it. Follows no redirect, so that the token goes nowhere else. Values
+that are no text are given as JSON.
 """
 
 from __future__ import annotations
@@ -31,21 +33,42 @@ class Vault:
         self._settings = settings
         self._reach = reach
         self._token: str | None = None
+        self._versioned = True
 
     async def fetch(self, profile: str, names: frozenset[str]) -> Mapping[str, str]:
         path = self._settings.path.replace(PROFILE_MARK, profile).strip("/")
-        url = f"/v1/{quote(self._settings.mount.strip('/'))}/data/{quote(path)}"
         async with self._session() as session:
-            status, body = await self._request(session, "GET", url, token=await self._signed_in(session))
-            if status == 403 and isinstance(self._settings.auth, AppRoleAuth):
-                self._token = None  # it has ended
-                status, body = await self._request(session, "GET", url, token=await self._signed_in(session))
+            status, body = await self._read(session, path)
+            if self._versioned and status in (403, 404) and await self._is_first_version(session, path):
+                self._versioned = False
+                status, body = await self._read(session, path)
         if status == 404 and not body.get("errors"):
             return {}
         if status != 200:
             raise self._failed(status, body, f"read {self._settings.mount}/{path}")
-        values = (body.get("data") or {}).get("data") or {}
+        values = body.get("data") or {}
+        if self._versioned:
+            values = values.get("data") or {}
         return {name: _text(values[name]) for name in names if values.get(name) is not None}
+
+    async def _read(self, session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, Any]]:
+        mount = quote(self._settings.mount.strip("/"))
+        return await self._get(session, f"/v1/{mount}/{'data/' if self._versioned else ''}{quote(path)}")
+
+    async def _is_first_version(self, session: aiohttp.ClientSession, path: str) -> bool:
+        """What every token may ask that may read the path, as Vault's own command line does."""
+        place = f"{self._settings.mount.strip('/')}/{path}"
+        status, body = await self._get(session, f"/v1/sys/internal/ui/mounts/{quote(place)}")
+        engine = body.get("data") or {}
+        options = engine.get("options") or {}
+        return status == 200 and engine.get("type") in ("kv", "generic") and options.get("version") != "2"
+
+    async def _get(self, session: aiohttp.ClientSession, url: str) -> tuple[int, dict[str, Any]]:
+        status, body = await self._request(session, "GET", url, token=await self._signed_in(session))
+        if status == 403 and isinstance(self._settings.auth, AppRoleAuth):
+            self._token = None  # it has ended
+            status, body = await self._request(session, "GET", url, token=await self._signed_in(session))
+        return status, body
 
     def _session(self) -> aiohttp.ClientSession:
         settings, headers = self._settings, {"X-Vault-Request": "true"}
@@ -119,7 +142,7 @@ class Vault:
         return PloinkyError(
             "SECRETS_STORE_REFUSED",
             f"{where} refused to {what}: status {status}, {count} reasons.",
-            hint="See mount, path and namespace in .ploinky/config.json; the engine must be KV version 2.",
+            hint="See mount, path and namespace in .ploinky/config.json; the engine must be a KV engine.",
         )
 
 
