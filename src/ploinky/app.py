@@ -70,6 +70,7 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
     document = read_json_object(layout.config_file, code=CONFIG_INVALID)
     read_settings = functools.cache(functools.partial(_checked, layout, document))
     section = functools.partial(_secrets_section, document, read_settings)
+    configured = functools.partial(_configured_engine, document, read_settings)
     secrets = SecretStores(layout, choices.environ, section)
     return Platform(
         layout=layout,
@@ -77,7 +78,9 @@ def open_platform(choices: Choices, *, make_workspace: bool = False) -> Platform
         secrets=secrets,
         profile=active_profile(layout, choices.environ, choices.profile),
         read_settings=read_settings,
-        open_lifecycle=functools.partial(_open_lifecycle, layout, read_settings, secrets, choices),
+        open_lifecycle=functools.partial(
+            _open_lifecycle, layout, configured, read_settings, secrets, choices
+        ),
         serve_args=_serve_args(layout, choices),
         runtime=choices.engine,
         trust=choices.trust,
@@ -95,6 +98,14 @@ def _secrets_section(
 ) -> Mapping[str, JsonValue]:
     """``secrets`` of the settings; a workspace without any does not load their models for that."""
     return read_settings().secrets if document and "secrets" in document else {}
+
+
+def _configured_engine(document: dict[str, object] | None, read_settings: Callable[[], Settings]) -> str:
+    """``runtime`` of the settings, for which their models are not loaded."""
+    from ploinky.runtimes.choose import AUTO
+
+    named = (document or {}).get("runtime", AUTO)
+    return named if isinstance(named, str) else read_settings().runtime
 
 
 async def run_gateway_here(platform: Platform, choices: Choices, *, port: int) -> None:
@@ -205,7 +216,11 @@ def start_logging(platform: Platform, *, verbose: bool) -> None:
 
 @contextlib.asynccontextmanager
 async def _open_lifecycle(
-    layout: Layout, read_settings: Callable[[], Settings], secrets: SecretStores, choices: Choices
+    layout: Layout,
+    configured: Callable[[], str],
+    read_settings: Callable[[], Settings],
+    secrets: SecretStores,
+    choices: Choices,
 ) -> AsyncIterator[LifecycleContext]:
     import anyio
 
@@ -217,17 +232,16 @@ async def _open_lifecycle(
     from ploinky.runtimes.choose import choose_runtime
     from ploinky.workspace.registry import Registry
 
-    settings = read_settings()
     OwnerToken(layout).ensure()
     runtime_dir = runtime_folder(layout, choices.environ)
-    name = engine_to_use(layout, asked=choices.engine, configured=settings.runtime)
+    name = engine_to_use(layout, asked=choices.engine, configured=configured())
     runtime = await choose_runtime(name, layout=layout, environ=choices.environ)
     try:
         host = await runtime.router_host(layout.id)
         yield LifecycleContext(
             layout=layout,
             registry=Registry(layout),
-            settings=settings,
+            read_settings=read_settings,
             repos=RepoStore(layout, environ=choices.environ),
             runtime=runtime,
             environ=choices.environ,
@@ -235,7 +249,9 @@ async def _open_lifecycle(
             runtime_dir=runtime_dir,
             launcher_dir=launcher_folder(choices.environ),
             signer=TokenSigner(layout),
-            router=RouterAddress(host=lambda: host, port=lambda: last_port(layout) or settings.gateway.port),
+            router=RouterAddress(
+                host=lambda: host, port=lambda: last_port(layout) or read_settings().gateway.port
+            ),
             profile=active_profile(layout, choices.environ, choices.profile),
         )
     finally:

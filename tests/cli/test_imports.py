@@ -20,6 +20,16 @@ ENGINES = ("aiodocker", "ploinky.runtimes.engine")
 MINDS = ("ploinky.assistants", "ploinky.providers", "ploinky.skills", "cryptography", "keyring", "numpy")
 NOT_FOR_ASKING = (*MODELS, *SERVERS, *ENGINES, *MINDS, "ploinky.lifecycle.planner", "ploinky.toolhost")
 STARTING = ("ploinky.lifecycle.starting", "ploinky.lifecycle.planner", "ploinky.channel")
+ENABLING = ("ploinky.lifecycle.enabling", "ploinky.lifecycle.disabling")
+NOT_FOR_STOPPING = (
+    *ENABLING,
+    "ploinky.lifecycle.starting",
+    "ploinky.lifecycle.planner",
+    "ploinky.manifest.values",
+    "ploinky.manifest.model",
+    "ploinky.workspace.settings",
+    "ploinky.toolhost",
+)
 NOT_FOR_AGENTS = (*SERVERS, *ENGINES, *MINDS)
 
 PROGRAM = """
@@ -67,7 +77,8 @@ def loaded(stage: Stage, report: Path, *words: str) -> set[str]:
         ("profile list", (*NOT_FOR_AGENTS, "ploinky.lifecycle.planner", "ploinky.toolhost")),
         ("logs worker", NOT_FOR_AGENTS),
         ("exec worker -- true", NOT_FOR_AGENTS),
-        ("start worker", NOT_FOR_AGENTS),
+        ("start worker", (*NOT_FOR_AGENTS, *ENABLING)),
+        ("stop worker", (*NOT_FOR_AGENTS, *NOT_FOR_STOPPING)),
     ],
 )
 def test_a_command_does_not_load_what_it_does_not_need(

@@ -88,7 +88,7 @@ def make_context(
     return LifecycleContext(
         layout=layout,
         registry=Registry(layout),
-        settings=settings,
+        read_settings=lambda: settings,
         repos=RepoStore(layout, environ=environ),
         runtime=runtime,
         environ=environ,

@@ -15,7 +15,7 @@ from ploinky.channel.model import SpawnRequest
 from ploinky.lifecycle.dependencies import find_marker
 from ploinky.lifecycle.environment import agent_environment
 from ploinky.lifecycle.options import StartOptions
-from ploinky.lifecycle.planner import socket_folder
+from ploinky.lifecycle.sandboxes import socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.lifecycle.transcript import start_log
 from ploinky.runtimes.spec import SOCKET_NAME

@@ -10,8 +10,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.disabling import disable_agent
 from ploinky.lifecycle.enabling import enable_agent
 from ploinky.lifecycle.starting import start_agent
-from ploinky.manifest.refs import parse_agent_ref
-from ploinky.manifest.values import RunMode
+from ploinky.manifest.refs import RunMode, parse_agent_ref
 from ploinky.workspace.states import AgentState
 from tests.lifecycle.stage import Stage, collect
 

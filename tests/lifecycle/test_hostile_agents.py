@@ -15,7 +15,7 @@ from ploinky.channel.client import open_channel
 from ploinky.channel.model import Finished, SpawnRequest
 from ploinky.lifecycle.disabling import disable_agent
 from ploinky.lifecycle.options import StartOptions
-from ploinky.lifecycle.planner import socket_folder
+from ploinky.lifecycle.sandboxes import socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.runtimes.spec import SOCKET_NAME
 from tests.lifecycle.stage import Stage, collect

@@ -17,7 +17,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.mounts import Place, plan_mounts
 from ploinky.manifest.document import parse_manifest
 from ploinky.manifest.effective import effective
-from ploinky.manifest.values import RunMode
+from ploinky.manifest.refs import RunMode
 from ploinky.secrets.environment import ResolvedEnvironment
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.structure import init_workspace

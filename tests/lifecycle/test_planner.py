@@ -12,7 +12,7 @@ from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.planner import StartPlan, plan_agent
 from ploinky.lifecycle.starting import start_agent
-from ploinky.manifest.values import RunMode
+from ploinky.manifest.refs import RunMode
 from ploinky.workspace.registry import RegistryEntry
 from ploinky.workspace.settings import load_settings
 from tests.lifecycle.stage import Stage, collect
@@ -154,7 +154,7 @@ async def test_commands_become_the_main_program_and_its_sidecar(
 
 async def test_limits_come_from_the_manifest_then_the_workspace_then_the_platform(stage: Stage) -> None:
     stage.layout.config_file.write_text(json.dumps({"limits": {"pids": 50, "cpus": 0.5}}))
-    limited = replace(stage, ctx=replace(stage.ctx, settings=load_settings(stage.layout)))
+    limited = replace(stage, ctx=replace(stage.ctx, read_settings=lambda: load_settings(stage.layout)))
     stage.add("one", {"resources": {"pids": 20}})
     limits = (await plan(limited, "one")).spec.resources
     assert (limits.pids, limits.cpus, limits.memory) == (20, 0.5, 2 * 1024**3)

@@ -9,9 +9,10 @@ import pytest
 
 from ploinky.channel.client import open_channel
 from ploinky.lifecycle.options import StartOptions
-from ploinky.lifecycle.planner import plan_agent, socket_folder
+from ploinky.lifecycle.planner import plan_agent
 from ploinky.lifecycle.probes import Answer, Asking, Check, readiness_check
 from ploinky.lifecycle.pulse import Attempts, Patience, Pulse
+from ploinky.lifecycle.sandboxes import socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.runtimes.spec import SOCKET_NAME
 from tests.lifecycle.stage import Stage, collect

@@ -16,9 +16,9 @@ from ploinky.channel.client import open_channel
 from ploinky.channel.model import SpawnRequest
 from ploinky.lifecycle.disabling import disable_agent
 from ploinky.lifecycle.options import StartOptions
-from ploinky.lifecycle.planner import socket_folder
 from ploinky.lifecycle.pulse import Patience
 from ploinky.lifecycle.reconcile import Reconciler
+from ploinky.lifecycle.sandboxes import socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.lifecycle.status import AgentStatus, Health
 from ploinky.lifecycle.stopping import stop_agent

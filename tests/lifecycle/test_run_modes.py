@@ -8,7 +8,7 @@ import pytest
 
 from ploinky.lifecycle.starting import start_agent
 from ploinky.lifecycle.waves import start_agents
-from ploinky.manifest.values import RunMode
+from ploinky.manifest.refs import RunMode
 from ploinky.workspace.states import AgentState
 from tests.lifecycle.stage import REPO, Stage, collect
 

@@ -11,7 +11,8 @@ import pytest
 from ploinky.channel.client import open_channel
 from ploinky.channel.model import SpawnRequest
 from ploinky.lifecycle.environment import agent_environment
-from ploinky.lifecycle.planner import plan_agent, socket_folder
+from ploinky.lifecycle.planner import plan_agent
+from ploinky.lifecycle.sandboxes import socket_folder
 from ploinky.lifecycle.starting import start_agent
 from ploinky.runtimes.spec import SOCKET_NAME
 from ploinky.wire.events import Output

@@ -104,7 +104,8 @@ async def test_one_agent_that_is_slow_to_create_delays_only_its_own_wave(
 async def test_at_most_as_many_agents_as_set_start_at_once(fake: Stage, engine: FakeEngine) -> None:
     settings = fake.ctx.settings
     start = settings.start.model_copy(update={"parallel": 2})
-    limited = replace(fake, ctx=replace(fake.ctx, settings=settings.model_copy(update={"start": start})))
+    narrow = settings.model_copy(update={"start": start})
+    limited = replace(fake, ctx=replace(fake.ctx, read_settings=lambda: narrow))
     names = [f"agent{number}" for number in range(6)]
     for name in names:
         engine.troubles[name] = Trouble(create_delay_s=0.02)

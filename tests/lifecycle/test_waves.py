@@ -8,9 +8,10 @@ import anyio
 import pytest
 
 from ploinky.base.errors import PloinkyError
+from ploinky.lifecycle.backwards import remove_agents, stop_agents
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.starting import start_agent
-from ploinky.lifecycle.waves import remove_agents, start_agents, start_waves, stop_agents
+from ploinky.lifecycle.waves import start_agents, start_waves
 from ploinky.wire.events import Event, Failure, StateChanged
 from ploinky.workspace.states import AgentState, Desired
 from tests.lifecycle.stage import Stage, collect

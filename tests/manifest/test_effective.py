@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ploinky.base.errors import EXIT_NOT_FOUND, NotFoundError
 from ploinky.manifest.document import parse_manifest
 from ploinky.manifest.effective import EffectiveConfig, effective
+from ploinky.manifest.refs import AgentRef, RunMode
 from ploinky.manifest.values import (
-    AgentRef,
     Commands,
     EnvEntry,
     Health,
@@ -28,7 +28,6 @@ from ploinky.manifest.values import (
     ReadinessProtocol,
     RepoSource,
     ResourceSpec,
-    RunMode,
     SecuritySpec,
     VolumeOptions,
     VolumeSpec,

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ploinky.base.errors import UsageError
-from ploinky.manifest.refs import parse_agent_ref
-from ploinky.manifest.values import AgentRef, RunMode
+from ploinky.manifest.refs import AgentRef, RunMode, parse_agent_ref
 
 PROPERTY = settings(deadline=None, max_examples=150)
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,8}", fullmatch=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ploinky.base.errors import NotFoundError, PloinkyError, UsageError
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef
 from ploinky.repos.store import RepoStore
 from ploinky.workspace.layout import Layout
 from tests.repos.conftest import write_agents

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ploinky.base.errors import NotFoundError, PloinkyError
 from ploinky.base.files import FileLock
-from ploinky.manifest.values import RunMode
+from ploinky.manifest.refs import RunMode
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.registry import HISTORY_KEPT, Registry, RegistryEntry
 from ploinky.workspace.states import AgentState, Desired

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 needs approval or secrets,
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from ploinky.cli.table import COMMANDS
 
 _INTRO = "A workspace of agents: any program becomes a sandboxed tool server behind one MCP router."
 _COMPLETE = "_PLOINKY_COMPLETE"
+_COLLECT_EVERY = 50_000  # new objects; a command makes few that need the collector, and imports many
 _EPILOG = "Without a command, the interactive shell opens. Example: ploinky start demo 8080"
 
 
@@ -44,6 +46,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(make_root(), {}, "ploinky", _COMPLETE, instruction))
+    gc.set_threshold(_COLLECT_EVERY)
     sys.exit(run_words(list(sys.argv[1:] if words is None else words)))
 
 

@@ -22,7 +22,7 @@ from ploinky.gateway.upload import PATH as UPLOAD
 from ploinky.gateway.upload import Uploads
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import code_folder
-from ploinky.lifecycle.planner import locate
+from ploinky.lifecycle.sources import locate
 from ploinky.operations.start_agent import start_agent
 from ploinky.router.http import HttpError, send_whole
 

@@ -24,7 +24,8 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import code_folder
 from ploinky.lifecycle.environment import agent_environment, agent_redactor
 from ploinky.lifecycle.mounts import AGENT_TARGET, CODE_TARGET
-from ploinky.lifecycle.planner import StartPlan, locate, plan_agent
+from ploinky.lifecycle.planner import StartPlan, plan_agent
+from ploinky.lifecycle.sources import locate
 from ploinky.lifecycle.status import AgentStatus
 from ploinky.lifecycle.variables import mcp_config_inside
 from ploinky.router.routes import AgentRoute, Environment, RouteTable

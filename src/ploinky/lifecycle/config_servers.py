@@ -10,16 +10,17 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from ploinky.base.files import read_text, write_atomic
 from ploinky.base.jsontypes import JsonObject
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.disabling import disable_agent
-from ploinky.lifecycle.enabling import enable_agent
-from ploinky.manifest.values import AgentRef
-from ploinky.workspace.settings import McpServer
+from ploinky.manifest.refs import AgentRef
+
+if TYPE_CHECKING:
+    from ploinky.workspace.settings import McpServer
 
 REPO = "mcp-servers"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -46,15 +47,27 @@ async def settle_servers(ctx: LifecycleContext, servers: Mapping[str, McpServer]
     known = {key for key, entry in ctx.registry.read().items() if entry.repo_name == REPO}
     gone = sorted(known - wanted.keys())
     for key in gone:
-        await disable_agent(ctx, key)
-        await anyio.to_thread.run_sync(_forget, ctx, key)
+        await _remove(ctx, key)
     fresh = []
     for key, server in wanted.items():
         changed = await anyio.to_thread.run_sync(_write, ctx, key, server)
         if changed or key not in known:
-            await enable_agent(ctx, AgentRef(agent=key, repo=REPO))
+            await _enable(ctx, key)
             fresh.append(key)
     return Settled(tuple(fresh), tuple(gone))
+
+
+async def _enable(ctx: LifecycleContext, key: str) -> None:
+    from ploinky.lifecycle.enabling import enable_agent  # most workspaces have no such servers
+
+    await enable_agent(ctx, AgentRef(agent=key, repo=REPO))
+
+
+async def _remove(ctx: LifecycleContext, key: str) -> None:
+    from ploinky.lifecycle.disabling import disable_agent
+
+    await disable_agent(ctx, key)
+    await anyio.to_thread.run_sync(_forget, ctx, key)
 
 
 def manifest_of(server: McpServer) -> JsonObject:

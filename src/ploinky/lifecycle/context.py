@@ -47,7 +47,7 @@ class LifecycleContext:
 
     layout: Layout
     registry: Registry
-    settings: Settings
+    read_settings: Callable[[], Settings]
     repos: RepoStore
     runtime: Runtime
     environ: Mapping[str, str]
@@ -58,6 +58,15 @@ class LifecycleContext:
     router: RouterAddress
     profile: ActiveProfile
     cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    @property
+    def settings(self) -> Settings:
+        """``.ploinky/config.json``, read and checked by whoever asks first.
+
+        Raises:
+            PloinkyError: ``CONFIG_INVALID``.
+        """
+        return self.read_settings()
 
     def as_last_started(self, entry: RegistryEntry) -> LifecycleContext:
         """This context under the profile that an agent was last started with.

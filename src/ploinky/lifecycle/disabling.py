@@ -13,7 +13,7 @@ from ploinky.lifecycle.dependencies import find_marker
 from ploinky.lifecycle.journal import agent_lock
 from ploinky.lifecycle.mounts import remove_mount_points
 from ploinky.lifecycle.options import STOP_GRACE_S
-from ploinky.lifecycle.planner import locate
+from ploinky.lifecycle.sources import locate
 from ploinky.lifecycle.stopping import LOCK_TIMEOUT_S, remove_locked
 from ploinky.workspace.exposures import Exposures
 from ploinky.workspace.links import remove_links

@@ -18,7 +18,8 @@ from ploinky.base.errors import NotFoundError, UsageError
 from ploinky.base.files import require_unlinked, safe_join
 from ploinky.manifest.effective import effective
 from ploinky.manifest.graph import Edge, plan_waves
-from ploinky.manifest.values import AgentRef, EffectiveConfig, RunMode
+from ploinky.manifest.refs import AgentRef, RunMode
+from ploinky.manifest.values import EffectiveConfig
 from ploinky.repos.find import MCP_CONFIG, AgentLocation
 from ploinky.repos.store import RepoStore
 from ploinky.workspace.layout import Layout
@@ -68,7 +69,7 @@ async def enable_agent(ctx: LifecycleContext, ref: AgentRef) -> list[RegistryEnt
 
 
 async def has_sandbox(ctx: LifecycleContext, entry: RegistryEntry) -> bool:
-    from ploinky.lifecycle.planner import sandbox_name  # seldom asked, and much to load
+    from ploinky.lifecycle.sandboxes import sandbox_name  # seldom asked, and much to load
 
     return await ctx.runtime.inspect(sandbox_name(ctx, entry)) is not None
 

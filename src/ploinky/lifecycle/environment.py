@@ -11,7 +11,8 @@ from ploinky.base.redaction import Redactor
 from ploinky.channel.client import open_channel
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.launching import full_environment
-from ploinky.lifecycle.planner import resolve_agent, socket_folder
+from ploinky.lifecycle.planner import resolve_agent
+from ploinky.lifecycle.sandboxes import socket_folder
 from ploinky.manifest.env import looks_like_key
 from ploinky.runtimes.spec import SOCKET_NAME
 from ploinky.secrets.tokens import TOKEN_SHAPES

@@ -8,15 +8,16 @@ environment, by which they are found however they hid.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import anyio
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ploinky.base.clock import now_iso
 from ploinky.base.errors import DeadlineError, PloinkyError
@@ -29,10 +30,9 @@ _POLL_S = 0.02
 _SHORT_WAIT_S = 0.3
 
 
-class Journal(BaseModel):
+@dataclass(frozen=True)
+class Journal:
     """The step that a start is in. ``start_id`` marks the programs it runs on the host."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     key: str
     start_id: str
@@ -53,18 +53,33 @@ class JournalFile:
         text = read_text(self._path)
         if text is None:
             return None
-        try:
-            return Journal.model_validate_json(text)
-        except ValidationError:
-            return Journal(key=self._key, start_id="", sandbox="", step=0, at=now_iso())
+        return _parsed(text) or Journal(key=self._key, start_id="", sandbox="", step=0, at=now_iso())
 
     def note(self, start_id: str, sandbox: str, step: int) -> None:
         journal = Journal(key=self._key, start_id=start_id, sandbox=sandbox, step=step, at=now_iso())
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._path, journal.model_dump_json().encode(), mode=0o600)
+        write_atomic(self._path, json.dumps(asdict(journal)).encode(), mode=0o600)
 
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)
+
+
+def _parsed(text: str) -> Journal | None:
+    """The journal as ``note`` wrote it, or None."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    match found:
+        case {
+            "key": str(key),
+            "start_id": str(start_id),
+            "sandbox": str(sandbox),
+            "step": int(step),
+            "at": str(at),
+        }:
+            return Journal(key=key, start_id=start_id, sandbox=sandbox, step=step, at=at)
+    return None
 
 
 def new_start_id() -> str:

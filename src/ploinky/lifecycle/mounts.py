@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from ploinky.base.errors import PloinkyError, UsageError
 from ploinky.base.files import require_unlinked, safe_join
 from ploinky.lifecycle.dependencies import NODE_FOLDER, code_folder, require_own
-from ploinky.manifest.values import EffectiveConfig, RunMode
+from ploinky.manifest.refs import RunMode
+from ploinky.manifest.values import EffectiveConfig
 from ploinky.runtimes.spec import Mount
 from ploinky.secrets.environment import ResolvedEnvironment, expand_shown
 from ploinky.workspace.layout import Layout

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ploinky.workspace.settings import Settings
+if TYPE_CHECKING:
+    from ploinky.workspace.settings import Settings
 
 READY_TIMEOUT_S = 60.0
 HOOK_TIMEOUT_S = 600.0

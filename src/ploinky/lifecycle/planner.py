@@ -11,17 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ploinky.base.errors import PloinkyError, UsageError
+from ploinky.base.errors import UsageError
 from ploinky.channel.model import LaunchRequest, RestartPolicy
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.dependencies import Dependencies, find_dependencies
 from ploinky.lifecycle.fingerprints import install_digest
 from ploinky.lifecycle.mounts import CODE_TARGET, Place, Seen, plan_mounts
+from ploinky.lifecycle.sandboxes import sandbox_name, socket_folder
 from ploinky.lifecycle.scripts import check_scripts, kept_files
+from ploinky.lifecycle.sources import effective_config, locate
 from ploinky.lifecycle.variables import AGENT_TOKEN, TOKEN_TTL_S, main_and_sidecar, platform_variables
 from ploinky.manifest.effective import effective
 from ploinky.manifest.ports import find_clash
-from ploinky.manifest.values import AgentRef, EffectiveConfig, PortSpec, RunMode
+from ploinky.manifest.values import EffectiveConfig, PortSpec
 from ploinky.repos.find import AgentLocation
 from ploinky.runtimes.errors import sandbox_needs_engine
 from ploinky.runtimes.spec import (
@@ -87,23 +89,6 @@ class StartPlan:
             dependencies=self.dependencies.in_image(image_id),
             install_digest=hashlib.sha256(f"{self.install_digest}@{image_id}".encode()).hexdigest(),
         )
-
-
-def locate(ctx: LifecycleContext, entry: RegistryEntry) -> AgentLocation:
-    """The folder that an enabled agent's manifest and code come from; in devel mode its project path.
-
-    Raises:
-        NotFoundError: AGENT_NOT_FOUND.
-    """
-    if entry.run_mode is RunMode.DEVEL:
-        return AgentLocation(entry.repo_name, entry.agent_name, Path(entry.project_path))
-    return ctx.repos.find_agent(AgentRef(agent=entry.agent_name, repo=entry.repo_name))
-
-
-def effective_config(ctx: LifecycleContext, entry: RegistryEntry) -> EffectiveConfig:
-    """The manifest of an enabled agent with the active profile applied."""
-    manifest = ctx.repos.read_manifest(locate(ctx, entry))
-    return Exposures(ctx.layout).applied(effective(manifest, ctx.profile.name, agent=entry.key))
 
 
 def resolve_agent(ctx: LifecycleContext, entry: RegistryEntry) -> ResolvedAgent:
@@ -187,36 +172,6 @@ def plan_agent(ctx: LifecycleContext, entry: RegistryEntry) -> StartPlan:
         dependencies=dependencies,
         install_digest=install_digest(spec, config, agent.location.folder, dependencies.key),
         notices=agent.notices,
-    )
-
-
-def socket_folder(ctx: LifecycleContext, key: str) -> Path:
-    """The agent's folder for the launcher's socket: short whatever the key, private by its parent."""
-    return ctx.runtime_dir / hashlib.sha256(key.encode()).hexdigest()[:10]
-
-
-def sandbox_name(ctx: LifecycleContext, entry: RegistryEntry) -> str:
-    """The name of the agent's sandbox; two aliases of one agent never share one."""
-    return entry.container_name or ctx.layout.container_name(
-        entry.repo_name, entry.key, Path(entry.project_path)
-    )
-
-
-def require_same_runtime(ctx: LifecycleContext, entry: RegistryEntry) -> None:
-    """Refuse to work on an agent whose sandbox another runtime holds: it could not be seen from here.
-
-    Raises:
-        PloinkyError: OTHER_RUNTIME, naming it.
-    """
-    if entry.container_id is None or entry.runtime in (None, ctx.runtime.kind):
-        return
-    raise PloinkyError(
-        "OTHER_RUNTIME",
-        f"The sandbox of agent '{entry.key}' was made by the runtime '{entry.runtime}', not by "
-        f"'{ctx.runtime.kind}'.",
-        hint=f"Use --runtime {entry.runtime}; to change over, first: "
-        f"ploinky destroy --runtime {entry.runtime}",
-        details={"agent": entry.key, "runtime": entry.runtime or ""},
     )
 
 

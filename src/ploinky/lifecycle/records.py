@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit
-from ploinky.lifecycle.planner import StartPlan
-from ploinky.lifecycle.variables import AGENT_TOKEN
 from ploinky.runtimes.protocol import Sandbox
 from ploinky.wire.events import StateChanged
 from ploinky.workspace.registry import Bind, BoundPort, ProfileConfig, RegistryEntry, not_enabled
 from ploinky.workspace.states import AgentState
+
+if TYPE_CHECKING:
+    from ploinky.lifecycle.planner import StartPlan
 
 Change = Callable[[RegistryEntry], RegistryEntry]
 
@@ -52,6 +54,8 @@ async def move(
 
 def planned(plan: StartPlan, runtime: str) -> Change:
     """Note what an agent is made from."""
+    from ploinky.lifecycle.variables import AGENT_TOKEN  # the stop of an agent plans nothing
+
     spec, environment = plan.spec, plan.environment
     own = {entry.name for entry in plan.config.env}
     public = {name: value for name, value in environment.public_values.items() if name in own}

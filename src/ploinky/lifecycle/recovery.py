@@ -7,8 +7,8 @@ import logging
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit
 from ploinky.lifecycle.journal import JournalFile, kill_marked
-from ploinky.lifecycle.planner import sandbox_name
 from ploinky.lifecycle.records import change_entry, move, without_sandbox
+from ploinky.lifecycle.sandboxes import sandbox_name
 from ploinky.lifecycle.steps import Step
 from ploinky.wire.events import Notice
 from ploinky.workspace.states import AgentState

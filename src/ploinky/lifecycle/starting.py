@@ -27,14 +27,16 @@ from ploinky.lifecycle.journal import JournalFile, agent_lock, new_start_id
 from ploinky.lifecycle.launching import ReadyWait, base_environment, is_launched, launch
 from ploinky.lifecycle.mounts import make_folders, make_mount_points
 from ploinky.lifecycle.options import StartOptions, usual_options
-from ploinky.lifecycle.planner import StartPlan, plan_agent, require_same_runtime
+from ploinky.lifecycle.planner import StartPlan, plan_agent
 from ploinky.lifecycle.records import bound, change_entry, made, move, planned, without_sandbox
 from ploinky.lifecycle.recovery import recover
 from ploinky.lifecycle.registries import registry_access
+from ploinky.lifecycle.sandboxes import require_same_runtime
 from ploinky.lifecycle.steps import Step
 from ploinky.lifecycle.transcript import Transcript, start_log
 from ploinky.lifecycle.variables import merged_environment
-from ploinky.manifest.values import HookName, RunMode
+from ploinky.manifest.refs import RunMode
+from ploinky.manifest.values import HookName
 from ploinky.runtimes.protocol import Sandbox, SandboxState
 from ploinky.runtimes.spec import LABEL_DIGEST
 from ploinky.wire.events import Notice, Progress, StepDone, StepStarted

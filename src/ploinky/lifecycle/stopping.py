@@ -9,9 +9,9 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.emitting import Emit, Events, as_events
 from ploinky.lifecycle.journal import agent_lock
 from ploinky.lifecycle.options import STOP_GRACE_S
-from ploinky.lifecycle.planner import require_same_runtime, sandbox_name, socket_folder
 from ploinky.lifecycle.records import change_entry, move, without_sandbox
 from ploinky.lifecycle.recovery import recover
+from ploinky.lifecycle.sandboxes import require_same_runtime, sandbox_name, socket_folder
 from ploinky.runtimes.protocol import SandboxState
 from ploinky.runtimes.spec import ROUTER_SOCKET_NAME
 from ploinky.workspace.registry import RegistryEntry

@@ -20,11 +20,12 @@ from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.journal import JournalFile, agent_lock, is_locked
 from ploinky.lifecycle.launching import full_environment, is_launched
 from ploinky.lifecycle.options import usual_options
-from ploinky.lifecycle.planner import require_same_runtime, resolve_agent, socket_folder
+from ploinky.lifecycle.planner import resolve_agent
 from ploinky.lifecycle.probes import Asking, liveness_check, readiness_check
 from ploinky.lifecycle.pulse import RESTART_PATIENCE, Attempts, Patience
 from ploinky.lifecycle.records import change_entry, move, without_sandbox
 from ploinky.lifecycle.recovery import recover
+from ploinky.lifecycle.sandboxes import require_same_runtime, socket_folder
 from ploinky.lifecycle.starting import start
 from ploinky.lifecycle.status import AgentStatus, Health, status_of
 from ploinky.runtimes.protocol import Sandbox, SandboxState

@@ -5,6 +5,6 @@ is its schema; ``values`` holds what comes out. ``env``, ``ports``, ``refs`` and
 texts, ``graph`` orders agents into waves. Only ``document``, ``model`` and ``effective`` need pydantic.
 """
 
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef
 
 __all__ = ["AgentRef"]

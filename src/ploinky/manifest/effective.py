@@ -15,11 +15,11 @@ from ploinky.base.errors import NotFoundError
 from ploinky.manifest import layers
 from ploinky.manifest.fields import MountsPart
 from ploinky.manifest.model import Layer, Manifest
+from ploinky.manifest.refs import AgentRef
 from ploinky.manifest.values import (
     DEFAULT_PROFILE,
     DEFAULT_WORKDIR,
     KNOWN_PROFILES,
-    AgentRef,
     Commands,
     EffectiveConfig,
     EnvEntry,

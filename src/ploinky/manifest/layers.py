@@ -23,10 +23,9 @@ from ploinky.manifest.fields import (
 )
 from ploinky.manifest.model import Layer
 from ploinky.manifest.ports import parse_port
-from ploinky.manifest.refs import parse_agent_ref
+from ploinky.manifest.refs import AgentRef, parse_agent_ref
 from ploinky.manifest.texts import parse_capability, parse_memory, parse_volume
 from ploinky.manifest.values import (
-    AgentRef,
     EnvEntry,
     Health,
     Hook,

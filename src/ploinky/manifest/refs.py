@@ -3,10 +3,53 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from enum import StrEnum
 
 from ploinky.base.errors import UsageError
 from ploinky.base.names import closest, is_name
-from ploinky.manifest.values import AgentRef, RunMode
+
+
+class RunMode(StrEnum):
+    """Which folder an agent works in: its own, the whole workspace, or a repository's source."""
+
+    ISOLATED = "isolated"
+    GLOBAL = "global"
+    DEVEL = "devel"
+
+
+@dataclass(frozen=True)
+class AgentRef:
+    """An agent named by ``enable``: ``[repo/]name [global | devel REPO] [as ALIAS] [no-wait]``.
+
+    ``devel_repo`` is a repository's name or a folder. ``str()`` is that form; reading it again gives an
+    equal value.
+    """
+
+    agent: str
+    repo: str | None = None
+    run_mode: RunMode = RunMode.ISOLATED
+    devel_repo: str | None = None
+    alias: str | None = None
+    no_wait: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name in the registry."""
+        return self.alias or self.agent
+
+    def __str__(self) -> str:
+        words = [f"{self.repo}/{self.agent}" if self.repo else self.agent]
+        if self.run_mode is RunMode.GLOBAL:
+            words.append("global")
+        elif self.run_mode is RunMode.DEVEL:
+            words += ["devel", self.devel_repo or ""]
+        if self.alias:
+            words += ["as", self.alias]
+        if self.no_wait:
+            words.append("no-wait")
+        return " ".join(words)
+
 
 _HINT = "Write '[repo/]name [global | devel REPO] [as ALIAS] [no-wait]'."
 _WORDS = ("global", "devel", "as", "no-wait")

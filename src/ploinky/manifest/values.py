@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ploinky.manifest.refs import AgentRef
+
 DEFAULT_PORT = 7000
 DEFAULT_SHELL = "/bin/sh"
 DEFAULT_WORKDIR = "/code"
@@ -30,14 +32,6 @@ class HookName(StrEnum):
     @property
     def on_host(self) -> bool:
         return self.value.startswith("hosthook_")
-
-
-class RunMode(StrEnum):
-    """Which folder an agent works in: its own, the whole workspace, or a repository's source."""
-
-    ISOLATED = "isolated"
-    GLOBAL = "global"
-    DEVEL = "devel"
 
 
 class ReadinessProtocol(StrEnum):
@@ -111,39 +105,6 @@ class PortSpec:
         elif self.host_port == 0:
             text = str(self.container_port)
         return text if self.protocol == "tcp" else f"{text}/{self.protocol}"
-
-
-@dataclass(frozen=True)
-class AgentRef:
-    """An agent named by ``enable``: ``[repo/]name [global | devel REPO] [as ALIAS] [no-wait]``.
-
-    ``devel_repo`` is a repository's name or a folder. ``str()`` is that form; reading it again gives an
-    equal value.
-    """
-
-    agent: str
-    repo: str | None = None
-    run_mode: RunMode = RunMode.ISOLATED
-    devel_repo: str | None = None
-    alias: str | None = None
-    no_wait: bool = False
-
-    @property
-    def key(self) -> str:
-        """The name in the registry."""
-        return self.alias or self.agent
-
-    def __str__(self) -> str:
-        words = [f"{self.repo}/{self.agent}" if self.repo else self.agent]
-        if self.run_mode is RunMode.GLOBAL:
-            words.append("global")
-        elif self.run_mode is RunMode.DEVEL:
-            words += ["devel", self.devel_repo or ""]
-        if self.alias:
-            words += ["as", self.alias]
-        if self.no_wait:
-            words.append("no-wait")
-        return " ".join(words)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonValue
 from ploinky.lifecycle.enabling import enable, has_sandbox
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef
 from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import poke_gateway
 from ploinky.operations.platform import Platform
@@ -52,7 +52,7 @@ async def disable_agent(platform: Platform, ref: AgentRef, *, purge: bool) -> As
 
 async def stop_all_agents(platform: Platform) -> AsyncIterator[Event]:
     """Stop every agent; the gateway goes on running and hears of it."""
-    from ploinky.lifecycle.waves import stop_agents  # much that enabling does not need
+    from ploinky.lifecycle.backwards import stop_agents  # much that enabling does not need
 
     keys = list(platform.registry.read())
     async with platform.open_lifecycle() as ctx:

@@ -14,9 +14,10 @@ from ploinky.channel.model import SpawnRequest
 from ploinky.channel.program import Program
 from ploinky.lifecycle.context import LifecycleContext
 from ploinky.lifecycle.environment import agent_environment
-from ploinky.lifecycle.planner import effective_config, socket_folder
+from ploinky.lifecycle.sandboxes import socket_folder
+from ploinky.lifecycle.sources import effective_config
 from ploinky.lifecycle.variables import command_args
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
 from ploinky.runtimes.spec import SOCKET_NAME

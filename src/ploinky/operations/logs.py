@@ -9,8 +9,8 @@ import anyio.to_thread
 from ploinky.base.errors import NotFoundError
 from ploinky.base.redaction import StreamRedactor
 from ploinky.lifecycle.environment import agent_redactor
-from ploinky.lifecycle.planner import sandbox_name
-from ploinky.manifest.values import AgentRef
+from ploinky.lifecycle.sandboxes import sandbox_name
+from ploinky.manifest.refs import AgentRef
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
 from ploinky.runtimes.log_files import decoded

@@ -13,7 +13,8 @@ from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.manifest.effective import effective
 from ploinky.manifest.env import looks_like_key
 from ploinky.manifest.model import Manifest
-from ploinky.manifest.values import DEFAULT_PROFILE, KNOWN_PROFILES, EffectiveConfig, EnvEntry, RunMode
+from ploinky.manifest.refs import RunMode
+from ploinky.manifest.values import DEFAULT_PROFILE, KNOWN_PROFILES, EffectiveConfig, EnvEntry
 from ploinky.operations.platform import Platform
 from ploinky.repos.find import AgentLocation
 from ploinky.secrets.sources import SecretSources

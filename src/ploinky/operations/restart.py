@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from ploinky.lifecycle.backwards import remove_agents, stop_agents
 from ploinky.lifecycle.options import StartOptions
-from ploinky.lifecycle.waves import remove_agents, start_agents, stop_agents
+from ploinky.lifecycle.waves import start_agents
 from ploinky.manifest import AgentRef
 from ploinky.operations.endpoint import find_endpoint
 from ploinky.operations.gateway_control import (

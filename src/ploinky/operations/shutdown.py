@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ploinky.lifecycle.waves import remove_agents
+from ploinky.lifecycle.backwards import remove_agents
 from ploinky.operations.gateway_control import stop_gateway
 from ploinky.operations.platform import Platform
 from ploinky.operations.remembered_engine import forget_engine

@@ -13,7 +13,6 @@ import anyio
 from ploinky.base.errors import PloinkyError
 from ploinky.lifecycle.config_servers import settle_servers
 from ploinky.lifecycle.context import LifecycleContext
-from ploinky.lifecycle.enabling import enable_agent
 from ploinky.lifecycle.options import StartOptions
 from ploinky.lifecycle.waves import start_agents
 from ploinky.manifest import AgentRef
@@ -112,6 +111,8 @@ async def _keys(ctx: LifecycleContext, platform: Platform, agent: AgentRef | Non
         return list(platform.registry.read())
     entry = find_enabled(platform.registry, agent)
     if entry is None:
+        from ploinky.lifecycle.enabling import enable_agent  # most starts are of enabled agents
+
         entry = (await enable_agent(ctx, agent))[-1]
     remember_start_agent(platform.layout, entry.key)
     return [entry.key]

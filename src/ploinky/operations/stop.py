@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ploinky.lifecycle.waves import stop_agents
+from ploinky.lifecycle.backwards import stop_agents
 from ploinky.manifest import AgentRef
 from ploinky.operations.gateway_control import poke_gateway, stop_gateway
 from ploinky.operations.platform import Platform

@@ -20,8 +20,7 @@ from ploinky.base.errors import UsageError
 from ploinky.base.files import FileLock, read_bytes
 from ploinky.base.names import closest, is_name, require_name
 from ploinky.base.redaction import Redactor
-from ploinky.manifest.refs import parse_agent_ref
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef, parse_agent_ref
 from ploinky.repos.enabled import EnabledRepos
 from ploinky.repos.find import AgentLocation, Repositories, not_installed
 from ploinky.repos.folders import copy_folder, folder_digest, read_note

@@ -21,7 +21,7 @@ from ploinky.base.clock import now_iso
 from ploinky.base.errors import NotFoundError
 from ploinky.base.files import FileLock
 from ploinky.base.names import closest, is_name
-from ploinky.manifest.values import RunMode
+from ploinky.manifest.refs import RunMode
 from ploinky.workspace.documents import shape_error, write_json
 from ploinky.workspace.layout import Layout
 from ploinky.workspace.leftovers import remove_leftovers

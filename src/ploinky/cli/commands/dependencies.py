@@ -11,8 +11,7 @@ from ploinky.cli.candidates import complete_agent
 from ploinky.cli.console import Cell, Console, Tone
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import perform
-from ploinky.manifest.refs import parse_agent_ref
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef, parse_agent_ref
 
 _TONES = {"installed": Tone.GOOD, "changed": Tone.WARN, "missing": Tone.WARN, "none": Tone.DIM}
 

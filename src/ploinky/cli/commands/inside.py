@@ -9,8 +9,7 @@ import click
 from ploinky.cli.candidates import complete_agent
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import platform_of, run_async
-from ploinky.manifest.refs import parse_agent_ref
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef, parse_agent_ref
 
 
 @command("shell", "ploinky shell demo")

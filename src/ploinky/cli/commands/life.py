@@ -10,8 +10,7 @@ from ploinky.base.errors import UsageError
 from ploinky.cli.candidates import complete_agent, complete_any_agent
 from ploinky.cli.frame import Invocation, command
 from ploinky.cli.run import perform
-from ploinky.manifest.refs import parse_agent_ref
-from ploinky.manifest.values import AgentRef
+from ploinky.manifest.refs import AgentRef, parse_agent_ref
 
 _ROUTER = "router"
 
