@@ -21,7 +21,9 @@ CONSTRUCTED = labelled("constructed")
 RED_TEAM = labelled("red_team")
 ROUNDS = labelled("rounds")
 FRESH = labelled("fresh")
-DENIED = [each.command for each in (*CONSTRUCTED, *EVASIONS, *RED_TEAM, *ROUNDS, *FRESH) if each.label == "deny"]
+DENIED = [
+    each.command for each in (*CONSTRUCTED, *EVASIONS, *RED_TEAM, *ROUNDS, *FRESH) if each.label == "deny"
+]
 
 
 def verdict(command: str) -> str:
