@@ -75,6 +75,10 @@ if [ "$set_name" = test ]; then
   wheel=$(wheel_of_node)
   PATH="$wheel/bin:$PATH" NPM_SCRIPT="$wheel/lib/node_modules/npm/bin/npm-cli.js" sh tests/peers/install.sh
 fi
+if [ "$set_name" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then # else some tests are skipped
+  .venv/bin/python -c 'import xllamacpp' 2>/dev/null || install_package "a model server for tests needs it" libgomp1
+  command -v curl >/dev/null || install_package "skills in tests fetch with it" curl
+fi
 command -v git >/dev/null || install_package "git is missing" git
 if [ "${RUNTIME:-sandbox}" = sandbox ] && ! command -v bwrap >/dev/null; then
   install_package "bubblewrap is missing" bubblewrap

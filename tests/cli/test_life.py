@@ -185,6 +185,13 @@ def test_another_engine_is_refused_while_sandboxes_exist(stage: Stage) -> None:
     assert fault["code"] == "ENGINE_IN_USE"
 
 
+def test_a_start_that_made_no_sandbox_leaves_the_choice_of_the_engine(stage: Stage) -> None:
+    fault = stage.run("start", "guarded", "--json", code=4).lines[-1]["error"]
+    assert fault["code"] != "ENGINE_IN_USE"
+    fault = stage.run("--runtime", "docker", "start", "guarded", "--json", code=None).lines[-1]["error"]
+    assert fault["code"] != "ENGINE_IN_USE"
+
+
 def test_destroy_leaves_nothing_but_the_data_of_agents(stage: Stage) -> None:
     stage.run("start", "echo")
     (stage.root / "agents" / "echo" / "note").write_text("mine", encoding="utf-8")

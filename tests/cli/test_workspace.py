@@ -128,7 +128,7 @@ def test_update_brings_the_copies_forward(stage: Stage, tmp_path: Path) -> None:
     [
         ("shell", ["sh", "tests/test_greet.sh"]),
         ("python", [sys.executable, "-m", "unittest", "discover", "tests"]),
-        ("node", ["node", "--test", "tests/"]),
+        ("node", ["node", "--test", "tests/greet.test.mjs"]),
     ],
 )
 def test_a_new_agent_is_valid_and_its_test_passes(template: str, test: list[str], stage: Stage) -> None:

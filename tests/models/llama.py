@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.engines import absent
 from tests.models.scripted_gguf import Script, write_model
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,10 @@ def running_llama(
     itself wherever tools are on offer; a grammar that forces a call does not fit its prompt, and kills it.
     With ``embeddings`` it makes vectors, and nothing else: texts of the same characters lie near each other.
     """
+    try:
+        importlib.import_module("xllamacpp")
+    except ImportError as error:
+        absent("llama.cpp", f"{error}; install libgomp1")
     folder = Path(tempfile.mkdtemp(prefix="ploinky-model-"))
     try:
         model = folder / "scripted.gguf"

@@ -25,6 +25,12 @@ async def port() -> AsyncIterator[int]:
         yield port
 
 
+@pytest.fixture
+def curl() -> None:
+    if shutil.which("curl") is None:
+        absent("curl", "it is not installed")
+
+
 async def test_only_its_folder_can_be_written(trial: Trial, tmp_path: Path) -> None:
     paths = "/x /usr/x /etc/x /home/x /var/x /run/x /skill/../x"
     script = f"for p in {paths}; do touch $p && echo wrote $p; done; echo in > ok"
@@ -122,6 +128,7 @@ async def test_there_is_no_network_and_no_name_service(trial: Trial, port: int) 
     assert (ran.returncode, ran.stdout) == (0, b"")
 
 
+@pytest.mark.usefixtures("curl")
 async def test_the_proxy_lets_only_the_named_hosts_through(trial: Trial, port: int) -> None:
     here = f"127.0.0.1:{port}"
     script = (
@@ -134,6 +141,7 @@ async def test_the_proxy_lets_only_the_named_hosts_through(trial: Trial, port: i
     assert "data.tunnel.example.com:443" in ran.refused
 
 
+@pytest.mark.usefixtures("curl")
 async def test_a_named_host_that_leads_inside_is_refused(trial: Trial, port: int) -> None:
     ran = await trial.shell(
         f"curl -sS -p -x $HTTP_PROXY http://localhost:{port}/tool", hosts=f"localhost:{port}"
@@ -230,6 +238,7 @@ async def test_a_node_package_is_installed_through_the_proxy(trial: Trial, port:
     assert ran.stdout.endswith(b"3\n")
 
 
+@pytest.mark.usefixtures("curl")
 async def test_a_download_is_used_only_if_its_digest_is_right(trial: Trial, port: int) -> None:
     import hashlib
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ploinky.runtimes.bubblewrap_host import find_tools
 from tests.skills.sandboxes import ENGINES, Trial, require_engine
 
 ATTACKS = Path(__file__).parents[1] / "data/skills/attacks.py"
@@ -61,11 +62,13 @@ def aftermath(
     (place / "victim").write_text("mine")
     (place / "secret").write_text("planted-value")
     mark = f"planted-{secrets.token_hex(8)}"
+    tools = (each.prefix for each in find_tools(os.environ))
+    shown = [Path(sys.base_prefix).resolve(), *(each for each in tools if each is not None)]
     facts = {
         "victim": str(place / "victim"),
         "secret": str(place / "secret"),
         "home": str(Path.home()),
-        "shown": Path(sys.base_prefix).resolve().parts,  # an interpreter in a home is shown, alone
+        "shown": [part for each in shown for part in each.parts],  # an interpreter in a home is shown, alone
         "pid": os.getpid(),
         "mark": mark,
         "port": listeners[0],

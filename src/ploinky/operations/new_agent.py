@@ -22,7 +22,7 @@ _PROGRAMS = (".sh", ".py", ".mjs")
 _TEST_COMMANDS = {
     "shell": "sh tests/test_greet.sh",
     "python": "python3 -m unittest discover tests",
-    "node": "node --test tests/",
+    "node": "node --test tests/*.test.mjs",
 }
 
 

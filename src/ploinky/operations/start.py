@@ -25,7 +25,7 @@ from ploinky.operations.gateway_control import (
 )
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import find_enabled
-from ploinky.operations.remembered_engine import remember_engine
+from ploinky.operations.remembered_engine import forget_engine, remember_engine
 from ploinky.operations.routing import Listening
 from ploinky.operations.start_agent import remember_start_agent
 from ploinky.wire.events import Event, Notice, Progress, Result, StateChanged, StepStarted
@@ -61,12 +61,12 @@ async def start(platform: Platform, agent: AgentRef | None, port: int | None) ->
                 await await_gateway(platform.layout)
                 await poke_gateway(platform.layout)
             else:
-                await starter.take_back()
+                await starter.take_back(ctx)
             raise
         except BaseException:
             if not _anything_runs(platform):
                 with anyio.CancelScope(shield=True):
-                    await starter.take_back()
+                    await starter.take_back(ctx)
             raise
         yield Progress(label="Waiting for the gateway")
         endpoint = await await_gateway(platform.layout)
@@ -99,10 +99,14 @@ class _Starter:
             self._asked = True
             self._launched = await launch_gateway(self._platform, self._listening)
 
-    async def take_back(self) -> None:
-        """End the gateway if it was launched here."""
+    async def take_back(self, ctx: LifecycleContext) -> None:
+        """End the gateway if it was launched here; where no sandbox was made another engine may be chosen."""
+        layout = self._platform.layout
         if self._launched:
-            await stop_gateway(self._platform.layout)
+            await stop_gateway(layout)
+        if not await ctx.runtime.list(layout.id):
+            await ctx.runtime.forget(layout.id)
+            forget_engine(layout)
 
 
 async def _keys(ctx: LifecycleContext, platform: Platform, agent: AgentRef | None) -> list[str]:

@@ -1,4 +1,4 @@
-// Run it anywhere: node --test tests/
+// Run it anywhere: node --test tests/*.test.mjs
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import test from "node:test";
