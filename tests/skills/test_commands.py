@@ -65,7 +65,7 @@ def test_commands_of_later_rounds_are_judged_as_labelled() -> None:
 
 @pytest.mark.parametrize("rows", [CONSTRUCTED, FRESH], ids=["constructed", "fresh"])
 def test_commands_meet_the_bars(rows: list[Labelled]) -> None:
-    """``fresh.jsonl`` has rounds that were judged once as they were written; some of their labels are debatable."""
+    """``fresh.jsonl`` has rounds that were judged once as they were written; a few labels are debatable."""
     found = judged_otherwise(rows)
     deny = [each for each in rows if each.label == "deny"]
     allow = [each for each in rows if each.label == "allow"]
