@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ploinky.assistants.household import Household
     from ploinky.assistants.toolkit import AgentTools
     from ploinky.lifecycle.context import LifecycleContext
+    from ploinky.operations.skills import Shelves
     from ploinky.skills.sandbox import Sandbox
-    from ploinky.skills.shelf import Shelf
     from ploinky.workspace.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -165,16 +165,17 @@ def make_household(platform: Platform, agents: AgentTools) -> Household:
 
     make_models = functools.partial(open_models, platform, registry=ProviderRegistry.installed())
     scrubber = Scrubber(functools.partial(_known_secrets, platform))
-    skills = SkillTools(functools.partial(_find_shelf, platform))
+    shelves = functools.cache(functools.partial(_open_shelves, platform))
+    skills = SkillTools(lambda assistant: shelves().open(assistant))
     sandbox = functools.cache(functools.partial(_open_sandbox, platform))
     services = AssistantServices(platform.layout, agents, make_models, scrubber, PUBLIC, skills, sandbox)
     return Household(services)
 
 
-def _find_shelf(platform: Platform, assistant: str) -> Shelf:
-    from ploinky.operations.skills import open_shelf  # it brings the safety analysis, which is large
+def _open_shelves(platform: Platform) -> Shelves:
+    from ploinky.operations.skills import Shelves  # it brings the safety analysis, which is large
 
-    return open_shelf(platform, assistant)
+    return Shelves(platform)
 
 
 def _open_sandbox(platform: Platform) -> Sandbox:

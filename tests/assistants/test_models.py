@@ -75,3 +75,16 @@ async def test_a_model_that_falls_back_says_so_and_who_served(layout: Layout) ->
             notices = [each.data for each in home["default"].journal.page(0) if each.kind.value == "notice"]
     assert run.model == "here"
     assert [notice["code"] for notice in notices] == ["PROVIDER_UNREACHABLE"]
+
+
+async def test_a_server_that_does_not_know_its_model_is_not_asked_for_it_before_every_answer(
+    layout: Layout,
+) -> None:
+    nothing = refusal(200, {"data": []})
+    async with running_faulty(nothing, ANSWERS, ANSWERS, ANSWERS) as server:
+        models = {"m": {"provider": "anthropic", "baseURL": server.url, "model": "claude"}}
+        async with open_home(layout, models=models, defaultModel="m") as home:
+            answers = [await home.talk("How is the tide?") for _ in range(3)]
+    assert answers == ["High."] * 3
+    assert [each.head.split()[1] for each in server.exchanges].count("/v1/messages") == 3
+    assert len(server.exchanges) == 4

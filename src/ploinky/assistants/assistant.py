@@ -221,9 +221,8 @@ class Assistant:
         )
         idle = lanes.is_idle(session.id)
         lanes.require_room(session.id, self.settings.turn.queue)
-        await self.runs.create(run)
-        if idle:
-            await self.threads.append(session, _of_run(messages, run.id))
+        await self.runs.create(run, _of_run(messages, run.id) if idle else ())
+        self.journal.wake(session.id)
         lanes.add(run, request.depth)
         return run
 

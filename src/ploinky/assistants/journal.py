@@ -96,7 +96,7 @@ class _Pending:
 @dataclass
 class _Batch:
     rows: list[_Pending] = field(default_factory=list)
-    endings: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
+    besides: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
     kept: anyio.Event = field(default_factory=anyio.Event)
     failure: BaseException | None = None
 
@@ -163,14 +163,14 @@ class EventJournal:
         """
         await self._kept(self._add(session, kind, data, run_id))
 
-    async def append_end(
-        self, session: str, told: Sequence[Told], *, run_id: str, ending: Callable[[sqlite3.Connection], None]
+    async def append_with(
+        self, session: str, told: Sequence[Told], *, run_id: str, beside: Callable[[sqlite3.Connection], None]
     ) -> None:
-        """Keep the last events of a run, and what ``ending`` writes, in one transaction.
+        """Keep events of a run, and what ``beside`` writes, in one transaction.
 
-        Whoever finds the run ended finds its events too, whenever the process dies.
+        Whoever finds the run begun, or ended, finds its events too, whenever the process dies.
         """
-        self._batch.endings.append(ending)
+        self._batch.besides.append(beside)
         batches = [self._add(session, kind, data, run_id) for kind, data in told]
         await self._kept(batches[-1])
 
@@ -340,8 +340,8 @@ def insert_event(
 
 def _insert_batch(db: sqlite3.Connection, batch: _Batch) -> int:
     """Insert; the id of the last row."""
-    for ending in batch.endings:
-        ending(db)
+    for beside in batch.besides:
+        beside(db)
     db.executemany(_INSERT, [_values(row) for row in batch.rows])
     return int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import anyio
@@ -10,6 +11,7 @@ from ploinky.assistants.settings import ContextSettings
 from ploinky.base.errors import PloinkyError
 from ploinky.providers.config import OFFLINE, ModelConfig
 from ploinky.providers.embedding import Embeds
+from ploinky.providers.errors import ProviderCode
 from ploinky.providers.folding import TurnFold, read_turn
 from ploinky.providers.models import Models
 from ploinky.providers.protocol import (
@@ -22,6 +24,19 @@ from ploinky.providers.protocol import (
 )
 
 _INFO_TIMEOUT_S = 10.0
+_UNKNOWN_S = 60.0
+_PASSING = frozenset(
+    {
+        ProviderCode.UNREACHABLE,
+        ProviderCode.NO_KEY,
+        ProviderCode.KEY_REFUSED,
+        ProviderCode.RATE_LIMITED,
+        ProviderCode.OVERLOADED,
+        ProviderCode.CLOSED,
+    }
+)
+"""Why a model cannot be asked now, though it may tell of itself in a moment."""
+
 _ANSWER_TIMEOUT_S = 180.0
 _ANSWER_TOKENS = 1500
 _ROOM_TOKENS = 1_000_000  # so that no tool has to be left out
@@ -30,12 +45,14 @@ MakeModels = Callable[[str], Models]
 
 
 class AssistantModel:
-    """The model ``model_id`` of ``models``. What its provider says of it is asked once."""
+    """The model ``model_id`` of ``models``. What its provider says of it is asked once; a provider that
+    does not know is asked again after a minute, not in every turn."""
 
     def __init__(self, models: Models, model_id: str) -> None:
         self._models = models
         self.model_id = model_id
         self._info: ModelInfo | None = None
+        self._ask_again_at = float("-inf")
 
     @property
     def entry(self) -> ModelConfig:
@@ -101,14 +118,19 @@ class AssistantModel:
         return entry.ollama_model_name or entry.openai_model_id or entry.model or ""
 
     async def info(self) -> ModelInfo:
-        """What the provider knows of the model; an empty answer, not kept, if it cannot be asked now."""
-        if self._info is None:
-            name = self.name_of(self.model_id)
-            try:
-                with anyio.fail_after(_INFO_TIMEOUT_S):
-                    self._info = await self.provider().model_info(name)
-            except (PloinkyError, TimeoutError):
-                return ModelInfo(name)
+        """What the provider knows of the model; an empty answer if it does not say."""
+        if self._info is not None:
+            return self._info
+        name = self.name_of(self.model_id)
+        if time.monotonic() < self._ask_again_at:
+            return ModelInfo(name)
+        try:
+            with anyio.fail_after(_INFO_TIMEOUT_S):
+                self._info = await self.provider().model_info(name)
+        except (PloinkyError, TimeoutError) as error:
+            if not isinstance(error, PloinkyError) or error.code not in _PASSING:
+                self._ask_again_at = time.monotonic() + _UNKNOWN_S
+            return ModelInfo(name)
         return self._info
 
     async def aclose(self) -> None:

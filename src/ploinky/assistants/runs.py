@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -117,17 +117,25 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, run: Run) -> None:
-        """Keep a new run."""
-        await self._database.commit(lambda db: _put(db, run))
+    async def create(self, run: Run, said: Sequence[NewMessage] = ()) -> None:
+        """Keep a new run and, in the same transaction, what is ``said`` with it in its thread.
+
+        The caller wakes the journal if something was said. Raises as ``threads.append_in``; nothing is kept.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            _put(db, run)
+            append_in(db, run.session, said)
+
+        await self._database.commit(work)
 
     async def update(self, run: Run) -> None:
         """Keep what has become of a run."""
         await self._database.commit(lambda db: _put(db, run))
 
     @staticmethod
-    def ending(run: Run) -> Callable[[sqlite3.Connection], None]:
-        """What keeps the end of a run, to be done with its last events."""
+    def keeping(run: Run) -> Callable[[sqlite3.Connection], None]:
+        """What keeps ``run`` as it is now, to be done with the events that tell of it."""
         return lambda db: _put(db, run)
 
     def find(self, run_id: str) -> Run | None:

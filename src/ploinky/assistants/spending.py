@@ -47,6 +47,8 @@ class Spending:
 
     def require_turn(self, budgets: BudgetSettings) -> None:
         """Raises PloinkyError ``BUDGET_SPENT`` if today's tokens or cost are used up."""
+        if budgets.tokens_per_day is None and budgets.cost_per_day is None:
+            return
         tokens, cost, _ = self._since(DAY_S)
         if budgets.tokens_per_day is not None and tokens >= budgets.tokens_per_day:
             raise _spent("tokensPerDay", f"{tokens} of {budgets.tokens_per_day} tokens")

@@ -6,7 +6,10 @@ fits there. The guess is shown to people as such.
 
 from __future__ import annotations
 
+import orjson
+
 from ploinky.assistants.ids import canonical
+from ploinky.base.jsontypes import JsonObject
 from ploinky.providers.protocol import AssistantMessage, Message, Tool, ToolMessage, UserMessage
 
 _BYTES_PER_TOKEN = 3.5
@@ -25,9 +28,7 @@ def count_message(message: Message) -> int:
     """Tokens of a message with what goes around it."""
     total = _PER_MESSAGE + count_text(message.text)
     if isinstance(message, AssistantMessage):
-        total += sum(
-            count_text(call.name) + count_text(canonical(call.arguments)) + 8 for call in message.tool_calls
-        )
+        total += sum(count_text(call.name) + count_json(call.arguments) + 8 for call in message.tool_calls)
     if isinstance(message, ToolMessage):
         total += count_text(message.name)
     if isinstance(message, UserMessage):
@@ -36,9 +37,15 @@ def count_message(message: Message) -> int:
 
 
 def count_tool(tool: Tool) -> int:
-    return (
-        12 + count_text(tool.name) + count_text(tool.description) + count_text(canonical(tool.input_schema))
-    )
+    return 12 + count_text(tool.name) + count_text(tool.description) + count_json(tool.input_schema)
+
+
+def count_json(value: JsonObject) -> int:
+    """Tokens of an object as it is sent."""
+    try:
+        return -int(-len(orjson.dumps(value)) // _BYTES_PER_TOKEN)
+    except TypeError:  # halves of characters, which orjson does not take
+        return count_text(canonical(value))
 
 
 def cut_text(text: str, tokens: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from ploinky.assistants.configuration import read_configuration
+from ploinky.assistants.configuration import Configuration, read_configuration, stamp_of
 from ploinky.base.errors import NeedsApprovalError, NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject, JsonValue
 from ploinky.base.names import is_env_name
@@ -46,6 +46,25 @@ def open_shelf(platform: Platform, assistant: str | None, settings: ShelfSetting
         )
     chosen = settings or ShelfSettings(open_sandbox(platform))
     return Shelf(each.root.path, each.id, chosen, platform.secrets.credentials)
+
+
+class Shelves:
+    """The skills of assistants for who asks in every turn: the configuration is read when it has changed."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._read: Configuration | None = None
+        self._shelves: dict[str, Shelf] = {}
+
+    def open(self, assistant: str) -> Shelf:
+        """Raises as ``open_shelf``."""
+        layout = self._platform.layout
+        if self._read is None or stamp_of(layout, self._read) != self._read.stamp:
+            self._read = read_configuration(layout)
+            self._shelves.clear()
+        if assistant not in self._shelves:
+            self._shelves[assistant] = open_shelf(self._platform, assistant)
+        return self._shelves[assistant]
 
 
 def open_sandbox(platform: Platform) -> Sandbox:

@@ -108,8 +108,7 @@ async def _end(state: TurnState, status: RunStatus, error: RunError | None) -> N
         "notes": list(state.run.notes),
     }
     told = [*_told_of(state, error), (EventKind.DONE, done)]
-    ending = state.parts.runs.ending(state.run)
-    await state.parts.journal.append_end(state.session.id, told, run_id=state.run.id, ending=ending)
+    await state.tell_with_run(told)
     state.parts.journal.forget_run(state.run.id)
 
 

@@ -25,8 +25,8 @@ async def load(state: TurnState) -> None:
     state.run = replace(
         state.run, status=RunStatus.RUNNING, started_at=state.run.started_at or now_iso(), model=model
     )
-    await state.parts.runs.update(state.run)
-    await state.tell(EventKind.STARTED, {"kind": state.run.kind.value, "model": model, "resumed": resumed})
+    told: JsonObject = {"kind": state.run.kind.value, "model": model, "resumed": resumed}
+    await state.tell_with_run([(EventKind.STARTED, told)])
 
 
 def asked_of(run: Run) -> list[NewMessage]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from ploinky.assistants.approvals import Approvals
 from ploinky.assistants.context import calls_of
 from ploinky.assistants.incidents import Incidents
-from ploinky.assistants.journal import EventJournal, EventKind
+from ploinky.assistants.journal import EventJournal, EventKind, Told
 from ploinky.assistants.lanes import Ticket
 from ploinky.assistants.messages import Role, ThreadMessage
 from ploinky.assistants.models import AssistantModel
@@ -94,6 +94,11 @@ class TurnState:
     async def tell(self, kind: EventKind, data: JsonObject) -> None:
         """An event of this run."""
         await self.parts.journal.append(self.session.id, kind, data, run_id=self.run.id)
+
+    async def tell_with_run(self, told: Sequence[Told]) -> None:
+        """Events of this run, kept together with what has become of it."""
+        keeping = self.parts.runs.keeping(self.run)
+        await self.parts.journal.append_with(self.session.id, told, run_id=self.run.id, beside=keeping)
 
     async def become(self, status: RunStatus) -> None:
         """Keep a new status of the run."""
