@@ -1,5 +1,5 @@
 // npm's oidc-provider on a free port of the loopback. Prints the port, waits for one line of JSON on stdin
-// ({"redirects": [...], "account": "alice", "verified": true, "ttl": 600}), prints "ready", ends with its stdin.
+// ({"redirects": [...], "account": "alice", "verified": true, "ttl": 600, "grace": 0}), prints "ready", ends with its stdin.
 import http from "node:http";
 import readline from "node:readline";
 import Provider from "oidc-provider";
@@ -47,6 +47,13 @@ const provider = new Provider(issuer, {
         accessTokenTTL: told.ttl,
         jwt: { sign: { alg: "RS256" } },
       }),
+    },
+  },
+  formats: {
+    customizers: {
+      jwt: (_ctx, _token, parts) => {
+        parts.payload.exp += told.grace;
+      },
     },
   },
   issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),

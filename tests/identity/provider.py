@@ -26,12 +26,22 @@ class IdentityProvider:
     process: subprocess.Popen[str]
 
     def open(
-        self, *, redirects: list[str], account: str = "alice", verified: bool = True, token_ttl_s: int = 600
+        self,
+        *,
+        redirects: list[str],
+        account: str = "alice",
+        verified: bool = True,
+        token_ttl_s: int = 600,
+        grace_s: int = 0,
     ) -> None:
-        """Let it serve: where it may send browsers back, and who everybody is that logs in."""
+        """Let it serve: where it may send browsers back, and who everybody is that logs in.
+
+        An access token is good for ``grace_s`` longer than its holder is told.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        told = {"redirects": redirects, "account": account, "verified": verified, "ttl": token_ttl_s}
+        who = {"redirects": redirects, "account": account, "verified": verified}
+        told = {**who, "ttl": token_ttl_s, "grace": grace_s}
         self.process.stdin.write(json.dumps(told) + "\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().strip() == "ready"

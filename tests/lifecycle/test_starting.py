@@ -194,7 +194,8 @@ async def test_a_command_that_does_not_exist_fails_at_once_and_nothing_is_left_r
 
 
 async def test_a_command_that_keeps_ending_fails_with_its_last_words(stage: Stage) -> None:
-    stage.add("brief", {"agent": "sh -c 'echo it is broken; exit 3'"})
+    # it is asked by TCP, so that no slow machine takes a command that is about to end for one that runs
+    stage.add("brief", {"agent": "sh -c 'echo it is broken; exit 3'", "ports": ["7433"]})
     await stage.enable("brief")
     with anyio.fail_after(30), pytest.raises(PloinkyError) as caught:
         await started(stage, "brief")

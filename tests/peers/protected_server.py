@@ -1,6 +1,7 @@
 """The reference server behind OAuth 2.1: ``python protected_server.py PORT ISSUER``.
 
-It answers only requests with an access token (JWT) of the issuer for itself, and says where to get one.
+It answers only requests with an access token (JWT) of the issuer for itself, and says where to get one;
+``/seen`` tells how many different tokens were good.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tests.peers.reference_server import server
 PORT, ISSUER = int(sys.argv[1]), sys.argv[2]
 BASE = f"http://127.0.0.1:{PORT}"
 RESOURCE = f"{BASE}/mcp"
+SEEN: set[str] = set()
 KEYS = jwt.PyJWKClient(f"{ISSUER}/jwks")
 
 
@@ -32,6 +34,8 @@ class Protected:
             await self._app(scope, receive, send)
         elif scope["path"].startswith("/.well-known/oauth-protected-resource"):
             await answer(send, 200, {"resource": RESOURCE, "authorization_servers": [ISSUER]})
+        elif scope["path"] == "/seen":
+            await answer(send, 200, len(SEEN))
         elif await anyio.to_thread.run_sync(is_good, dict(scope["headers"]).get(b"authorization", b"")):
             await self._app(scope, receive, send)
         else:
@@ -46,6 +50,7 @@ def is_good(authorization: bytes) -> bool:
         jwt.decode(token, key, algorithms=["RS256"], audience=RESOURCE, issuer=ISSUER)
     except jwt.PyJWTError:
         return False
+    SEEN.add(token)
     return True
 
 

@@ -190,11 +190,12 @@ class Stand:
             task_status.started()
         self.stopped.set()
 
-    async def restart(self) -> None:
-        """End this gateway and start another on the same port."""
+    async def restart(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """End this gateway, do ``meanwhile``, and start another on the same port."""
         assert self.tasks is not None
         self.stop.set()
         await self.stopped.wait()
+        meanwhile()
         self.stop, self.stopped = anyio.Event(), anyio.Event()
         await self.tasks.start(self.serve)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import pytest
@@ -205,3 +206,18 @@ async def test_made_up_event_ids_are_as_good_as_none(junk: str) -> None:
         await stand.restart()
         found, _ = await heard(stand, session, 3, junk)
         assert len(found) == 3
+
+
+@pytest.mark.parametrize("garbage", [b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 4096])
+async def test_a_damaged_file_of_sessions_is_kept_beside_and_the_router_serves(
+    garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_stand("alpha") as stand:
+        session, file = await open_session(stand), stand.settings.sessions_file
+        assert file is not None
+        await stand.restart(partial(file.write_bytes, garbage))
+        assert (await send(stand, PING, session)).status == 404
+        assert (await send(stand, PING, await open_session(stand))).status == 200
+        kept = list(file.parent.glob("sessions.sqlite.broken-*"))
+        assert [each.read_bytes() for each in kept] == [garbage]
+        assert str(kept[0]) in caplog.text

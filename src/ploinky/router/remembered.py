@@ -2,11 +2,13 @@
 
 Who opened which, what the client said of itself, and the requests that made its state (log level,
 subscriptions). A session's id is the client's secret: only its digest is kept. Calls are never kept.
+A damaged file is set aside and a new one begun: its clients initialise again, which costs them little.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -16,9 +18,13 @@ from pathlib import Path
 import orjson
 
 from ploinky.base.database import Database, Migration
+from ploinky.base.errors import PloinkyError
 from ploinky.base.jsontypes import JsonObject, find_object
 from ploinky.mcp.upstream import ClientFacts
 
+_LOG = logging.getLogger(__name__)
+_DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+_FILES = ("", "-wal", "-shm")
 _MIGRATIONS = (
     Migration(
         "sessions",
@@ -49,9 +55,15 @@ class RememberedSessions:
 
     def __init__(self, path: Path, *, idle_s: float, most: int) -> None:
         """Raises:
-        PloinkyError: see ``Database``.
+        PloinkyError: see ``Database``; but a damaged file is set aside, with a warning in the log.
         """
-        self._database = Database(path, _MIGRATIONS)
+        try:
+            self._database = Database(path, _MIGRATIONS)
+        except PloinkyError as error:
+            if not _is_damage(error):
+                raise
+            _LOG.warning("%s It is kept as %s; clients begin new sessions.", error.message, _set_aside(path))
+            self._database = Database(path, _MIGRATIONS)
         self._idle_s = idle_s
         self._most = most
 
@@ -123,6 +135,23 @@ class RememberedSessions:
             )
 
         await self._database.commit(work)
+
+
+def _is_damage(error: PloinkyError) -> bool:
+    """Whether the file itself is at fault, not the disk, its rights or another process."""
+    cause = error.__cause__
+    code = cause.sqlite_errorcode if isinstance(cause, sqlite3.Error) else None
+    return code is not None and code & 0xFF in _DAMAGED
+
+
+def _set_aside(path: Path) -> Path:
+    """Move the file, and what SQLite keeps beside it, out of the way; where it lies now."""
+    kept = path.with_name(f"{path.name}.broken-{int(time.time())}")
+    for suffix in _FILES:
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(kept.with_name(kept.name + suffix))
+    return kept
 
 
 def _digest(session_id: str) -> bytes:
