@@ -146,6 +146,12 @@ def test_without_auth_this_machine_is_the_owner_and_other_pages_are_not(stage: S
     settings = json.loads(stage.layout.config_file.read_text(encoding="utf-8"))
     settings["gateway"]["auth"] = {"mode": "none"}
     stage.layout.config_file.write_text(json.dumps(settings), encoding="utf-8")
+    refused = stage.run("start", "echo", code=None)
+    assert refused.code != 0
+    assert "asks nobody for a token" in refused.err
+    manifest = stage.layout.repo("crew") / "echo" / "manifest.json"
+    document = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**document, "network": "none"}), encoding="utf-8")
     stage.run("start", "echo")
     web = nobody(web_of(stage))
     eventually(lambda: web.send("GET", "/readyz").status == 200, "the gateway to be ready")

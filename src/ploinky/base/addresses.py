@@ -37,6 +37,12 @@ _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address or name."""
+    address = find_ip(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
 def find_ip(text: str) -> IPAddress | None:
     """The address that ``text`` spells in its usual form (brackets and zone removed), or None."""
     try:

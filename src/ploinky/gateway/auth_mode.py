@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 
+from ploinky.base.addresses import is_loopback
 from ploinky.base.errors import UsageError
 from ploinky.workspace.settings import GatewaySettings
-
-_LOCAL_NAMES = ("localhost",)
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,3 @@ def auth_mode(gateway: GatewaySettings, host: str) -> AuthMode:
             hint="Set issuer, clientId and allow (subjects or e-mail addresses) in .ploinky/config.json.",
         )
     return AuthMode(auth.mode, auth.password_hash, secure=gateway.tls is not None)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host in _LOCAL_NAMES

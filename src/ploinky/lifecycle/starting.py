@@ -26,6 +26,7 @@ from ploinky.lifecycle.installing import Installer
 from ploinky.lifecycle.journal import JournalFile, agent_lock, new_start_id
 from ploinky.lifecycle.launching import ReadyWait, base_environment, is_launched, launch
 from ploinky.lifecycle.mounts import make_folders, make_mount_points
+from ploinky.lifecycle.open_gateway import require_out_of_reach
 from ploinky.lifecycle.options import StartOptions, usual_options
 from ploinky.lifecycle.planner import StartPlan, plan_agent
 from ploinky.lifecycle.records import bound, change_entry, made, move, planned, without_sandbox
@@ -199,6 +200,7 @@ class _Start:
         require_same_runtime(self._ctx, entry)
         await self._link(entry)
         plan = await anyio.to_thread.run_sync(plan_agent, self._ctx, entry)
+        await require_out_of_reach(self._ctx, plan.spec)
         self._base, self._name = plan, plan.spec.name
         self._redactor = plan.environment.redactor()
         self._transcript = Transcript(
