@@ -9,7 +9,7 @@ from ploinky.base.jsontypes import JsonValue
 from ploinky.lifecycle.enabling import enable, has_sandbox
 from ploinky.manifest.refs import AgentRef
 from ploinky.operations.endpoint import find_endpoint
-from ploinky.operations.gateway_control import poke_gateway
+from ploinky.operations.gateway_poke import poke_gateway
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
 from ploinky.repos.find import AgentLocation

@@ -152,16 +152,6 @@ async def await_gateway(layout: Layout, *, timeout_s: float = READY_TIMEOUT_S) -
     return endpoint
 
 
-async def poke_gateway(layout: Layout) -> None:
-    """Let the gateway look at the registry now; no-op if none runs or it does not answer."""
-    client = find_client(layout)
-    if client is not None:
-        try:
-            await client.reconcile()
-        except PloinkyError:
-            return  # it looks by itself before long
-
-
 async def stop_gateway(layout: Layout) -> bool:
     """End the gateway and its supervisor, however they are; whether anything ran. Agents live on."""
     supervisor, endpoint = find_supervisor(layout), find_endpoint(layout)

@@ -19,7 +19,7 @@ import anyio.abc
 
 from ploinky.base.errors import DeadlineError, NotFoundError, PloinkyError, UsageError
 from ploinky.base.jsontypes import JsonObject
-from ploinky.operations.gateway_control import poke_gateway
+from ploinky.operations.gateway_poke import poke_gateway
 from ploinky.operations.platform import Platform
 from ploinky.secrets.sealed import SealedStore
 from ploinky.wire.events import Event, Notice, Result

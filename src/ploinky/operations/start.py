@@ -20,9 +20,9 @@ from ploinky.operations.gateway_control import (
     await_gateway,
     choose_listening,
     launch_gateway,
-    poke_gateway,
     stop_gateway,
 )
+from ploinky.operations.gateway_poke import poke_gateway
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import find_enabled
 from ploinky.operations.remembered_engine import forget_engine, remember_engine

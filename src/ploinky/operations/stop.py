@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from ploinky.lifecycle.backwards import stop_agents
 from ploinky.manifest import AgentRef
-from ploinky.operations.gateway_control import poke_gateway, stop_gateway
+from ploinky.operations.gateway_control import stop_gateway
+from ploinky.operations.gateway_poke import poke_gateway
 from ploinky.operations.platform import Platform
 from ploinky.operations.references import require_enabled
 from ploinky.wire.events import Event, Notice, Result
