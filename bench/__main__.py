@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import assistants, calls, commands, installs, life, models, router
+from bench import assistants, calls, commands, installs, life, models, pages, router
 from bench.report import Table
 from bench.workspace import has_podman
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[tuple[str, ...]], Table]] = {
     "installs": installs.run,
     "models": models.run,
     "assistants": assistants.run,
+    "pages": pages.run,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -101,7 +101,7 @@ def test_a_secret_is_set_and_deleted_and_is_nowhere_in_the_browser(window: Windo
     page.get_by_label("Value").fill(value)
     page.get_by_role("button", name="Set secret").click()
     row = page.get_by_role("row", name=re.compile("PIER_KEY"))
-    expect(row.get_by_text(re.compile("^set"))).to_be_visible()
+    expect(row.get_by_text(re.compile("^Set"))).to_be_visible()
     assert value not in stored(window)
     assert not any(value.encode() in each for each in answers)
     row.get_by_role("button", name="Delete PIER_KEY").click()

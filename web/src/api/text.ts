@@ -37,6 +37,9 @@ export function sentence(text: string): string {
   return text ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }
 
+/** "tool_failed" → "Tool failed", "ok" → "OK" */
+export const outcomeName = (outcome: string): string => (outcome === "ok" ? "OK" : sentence(outcome.replaceAll("_", " ")));
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

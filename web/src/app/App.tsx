@@ -15,13 +15,18 @@ export function App() {
   const [state, setState] = useState<State>({ kind: "asking" });
 
   const ask = useCallback(async () => {
+    // what was read before is there at once, and if the gateway goes right now; all of it is read anew
+    const recalled = recall(queryClient);
     try {
       const session = await readSession();
-      // what was read before is there at once, and if the gateway goes right now; all of it is read anew
-      await (session.loggedIn ? recall(queryClient) : forget());
+      if (!session.loggedIn) {
+        await recalled;
+        queryClient.clear();
+        await forget();
+      }
       setState({ kind: "known", session });
     } catch {
-      const at = await recall(queryClient);
+      const at = await recalled;
       if (at === null) return setState({ kind: "unreachable" });
       events.beginLost(at);
       setState({ kind: "offline" });

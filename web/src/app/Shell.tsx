@@ -11,14 +11,30 @@ import { clock, stamp } from "../api/text";
 import { Home } from "../pages/home/Home";
 import { BottomBar, SideBar } from "./Navigation";
 
-const Tools = lazy(() => import("../pages/tools/Tools"));
-const ActivityPage = lazy(() => import("../pages/activity/Activity"));
-const SettingsPage = lazy(() => import("../pages/settings/Settings"));
-const TerminalPage = lazy(() => import("../pages/terminal/TerminalPage"));
-const Chat = lazy(() => import("../pages/chat/Chat"));
-const Assistants = lazy(() => import("../pages/assistants/Assistants"));
-const Skills = lazy(() => import("../pages/skills/Skills"));
-const Approvals = lazy(() => import("../pages/approvals/Approvals"));
+const LOADERS = {
+  tools: () => import("../pages/tools/Tools"),
+  activity: () => import("../pages/activity/Activity"),
+  settings: () => import("../pages/settings/Settings"),
+  terminal: () => import("../pages/terminal/TerminalPage"),
+  chat: () => import("../pages/chat/Chat"),
+  assistants: () => import("../pages/assistants/Assistants"),
+  skills: () => import("../pages/skills/Skills"),
+  approvals: () => import("../pages/approvals/Approvals"),
+};
+const Tools = lazy(LOADERS.tools);
+const ActivityPage = lazy(LOADERS.activity);
+const SettingsPage = lazy(LOADERS.settings);
+const TerminalPage = lazy(LOADERS.terminal);
+const Chat = lazy(LOADERS.chat);
+const Assistants = lazy(LOADERS.assistants);
+const Skills = lazy(LOADERS.skills);
+const Approvals = lazy(LOADERS.approvals);
+
+/** Fetch the code of the page that the address names while it is still being found out who is here. */
+export function loadPage(path: string): void {
+  const name = path.split("/")[1] ?? "";
+  if (name in LOADERS) void LOADERS[name as keyof typeof LOADERS]().catch(() => undefined);
+}
 
 const A_DAY_MS = 86_400_000;
 

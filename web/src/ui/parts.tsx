@@ -4,6 +4,7 @@ import { type ButtonHTMLAttributes, type ReactNode, useId } from "react";
 import { CircleAlert, CircleCheck, Info, Loader2, TriangleAlert } from "lucide-react";
 import { useLink } from "../api/hooks";
 import { OfflineError, RpcError } from "../api/rpc";
+import { sentence } from "../api/text";
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   kind?: "normal" | "primary" | "danger" | "quiet";
@@ -46,11 +47,12 @@ export function Spinner({ label }: { label: string }) {
 
 export type Tone = "plain" | "good" | "warn" | "bad" | "info" | "accent";
 
-export function Badge({ tone = "plain", dot, pulse, children }: { tone?: Tone; dot?: boolean; pulse?: boolean; children: ReactNode }) {
+/** A word on a state; text begins with a capital, however the gateway writes it. `verbatim` is for names. */
+export function Badge({ tone = "plain", dot, pulse, verbatim, children }: { tone?: Tone; dot?: boolean; pulse?: boolean; verbatim?: boolean; children: ReactNode }) {
   return (
     <span className={`badge ${tone}`}>
       {dot && <span className={pulse ? "dot pulse" : "dot"} aria-hidden />}
-      {children}
+      {typeof children === "string" && !verbatim ? sentence(children) : children}
     </span>
   );
 }

@@ -1,6 +1,8 @@
 import type { AuditRow } from "../../api/types";
-import { milliseconds, stamp } from "../../api/text";
+import { milliseconds, outcomeName, sentence, stamp } from "../../api/text";
 import { Badge } from "../../ui/parts";
+
+const KINDS: Record<string, string> = { tool: "Tool call", rpc: "Change", secrets_given: "Secrets given" };
 
 export function AuditTable({ rows }: { rows: AuditRow[] }) {
   return (
@@ -21,12 +23,12 @@ export function AuditTable({ rows }: { rows: AuditRow[] }) {
           {rows.map((row, index) => (
             <tr key={`${row.auditId}${index}`}>
               <td className="nowrap soft">{stamp(row.at)}</td>
-              <td>{row.event.replaceAll("_", " ")}</td>
+              <td className="nowrap">{KINDS[row.event] ?? sentence(row.event.replaceAll("_", " "))}</td>
               <td className="mono">{row.what}</td>
               <td className="mono soft">{row.target || "–"}</td>
               <td className="soft">{row.caller || "–"}</td>
               <td>
-                <Badge tone={row.outcome === "ok" ? "good" : "bad"}>{row.outcome}</Badge>
+                <Badge tone={row.outcome === "ok" ? "good" : "bad"}>{outcomeName(row.outcome)}</Badge>
               </td>
               <td className="number nowrap">{row.ms ? milliseconds(row.ms) : "–"}</td>
             </tr>

@@ -1,4 +1,5 @@
 import { Bar, BarChart, CartesianGrid, Legend, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
+import { Empty } from "../../ui/parts";
 import { AXIS, Panel, TIP } from "./Panel";
 import { money } from "./SpendingPart";
 import type { SpentRow } from "./types";
@@ -53,7 +54,11 @@ export default function SpendingCharts({ rows, days, names }: Props) {
         <ByDay data={points(rows, days, (row) => row.tokens)} ids={ids} names={names} format={(value) => `${value.toLocaleString()} tokens`} />
       </Panel>
       <Panel title="Cost by day" about={`${money(cost)} in ${days} days.`}>
-        <ByDay data={points(rows, days, (row) => row.cost)} ids={ids} names={names} format={money} />
+        {cost > 0 ? (
+          <ByDay data={points(rows, days, (row) => row.cost)} ids={ids} names={names} format={money} />
+        ) : (
+          <Empty title="No cost">The entries of the models name no prices, or the models are free.</Empty>
+        )}
       </Panel>
     </div>
   );

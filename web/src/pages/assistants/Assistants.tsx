@@ -4,7 +4,7 @@ import { type ComponentType, useState } from "react";
 import { Link, useLocation, useParams } from "wouter";
 import { Bot, MessageSquare, Plus } from "lucide-react";
 import { useCall } from "../../api/hooks";
-import type { ProfileFacts, Profiles } from "../chat/types";
+import { modelName, type ProfileFacts, type Profiles } from "../chat/types";
 import { chatPath } from "../chat/Sessions";
 import { Badge, Button, Empty, ErrorNote, Note, PageHead, Skeleton } from "../../ui/parts";
 import { Tabs } from "../../ui/Tabs";
@@ -88,9 +88,9 @@ export default function Assistants() {
           {list.map((profile) => (
             <Link key={profile.profileId} href={`/assistants/${profile.profileId}`} aria-current={profile === chosen ? "page" : undefined} className="assistant-item">
               <Bot size={18} aria-hidden />
-              <span className="clip">
-                <b>{profile.name}</b>
-                <span className="faint small clip"> {profile.modelId}</span>
+              <span className="grow assistant-name">
+                <b className="clip">{profile.name}</b>
+                <span className="faint small clip">{modelName(profile)}</span>
               </span>
               {profile.activeRuns.length > 0 && <Badge tone="info" dot pulse>at work</Badge>}
             </Link>

@@ -1,5 +1,6 @@
 import { useDeferredValue, useState } from "react";
 import { useCall } from "../../api/hooks";
+import { sentence } from "../../api/text";
 import { Badge, ErrorNote, Field, Note, Skeleton } from "../../ui/parts";
 import type { PartProps } from "./Assistants";
 
@@ -15,6 +16,7 @@ interface Context {
   notes: string[];
 }
 
+const nameOf = (part: string): string => sentence(part.replace("substrate:", ""));
 const COLOURS = ["var(--chart-1)", "var(--chart-2)", "var(--chart-4)", "var(--info)", "var(--good)", "var(--chart-3)"];
 
 /** Exactly what would be sent to the model now, and how much of its window each part takes. */
@@ -36,9 +38,9 @@ export function Preview({ profile }: PartProps) {
           <p className="small soft">
             <b>{context.tokens.toLocaleString()}</b> of {context.budgetTokens.toLocaleString()} tokens ({context.budgetFrom}); {context.replyTokens.toLocaleString()} are kept for the answer. Model: {context.model}.
           </p>
-          <div className="context-bar" role="img" aria-label={context.parts.map((part) => `${part.name} ${part.tokens} tokens`).join(", ")}>
+          <div className="context-bar" role="img" aria-label={context.parts.map((part) => `${nameOf(part.name)} ${part.tokens} tokens`).join(", ")}>
             {context.parts.map((part, index) => (
-              <i key={part.name} title={`${part.name}: ${part.tokens}`} style={{ width: `${(part.tokens / context.budgetTokens) * 100}%`, background: COLOURS[index % COLOURS.length] }} />
+              <i key={part.name} title={`${nameOf(part.name)}: ${part.tokens.toLocaleString()} tokens`} style={{ width: `${(part.tokens / context.budgetTokens) * 100}%`, background: COLOURS[index % COLOURS.length] }} />
             ))}
           </div>
           {context.notes.map((note) => (
@@ -49,7 +51,7 @@ export function Preview({ profile }: PartProps) {
               <details key={part.name} className="tool-card">
                 <summary>
                   <span className="dot" style={{ color: COLOURS[index % COLOURS.length] }} />
-                  <b className="grow">{part.name}</b>
+                  <b className="grow">{nameOf(part.name)}</b>
                   <span className="faint small">{part.tokens.toLocaleString()} tokens</span>
                 </summary>
                 <div className="tool-card-body">
@@ -64,7 +66,7 @@ export function Preview({ profile }: PartProps) {
             <span className="soft small">Tools:</span>
             {context.tools.length === 0 && <span className="faint small">none</span>}
             {context.tools.map((tool) => (
-              <Badge key={tool}>{tool}</Badge>
+              <Badge key={tool} verbatim>{tool}</Badge>
             ))}
           </div>
         </>

@@ -7,7 +7,7 @@ import { useToast } from "../../ui/toast";
 import { Composer } from "./Composer";
 import { Greeting, Messages } from "./Messages";
 import { Requests } from "./Requests";
-import type { ProfileFacts } from "./types";
+import { modelName, type ProfileFacts } from "./types";
 import { useThread } from "./useThread";
 
 interface Props {
@@ -51,7 +51,7 @@ export function Conversation({ profile, sessionId, onList }: Props) {
         <div className="grow">
           <h1 className="clip chat-title">{chat.thread.data?.title || profile.name}</h1>
           <p className="faint small clip">
-            {profile.name} · {profile.modelId}
+            {profile.name} · {modelName(profile)}
           </p>
         </div>
         {profile.incident && <Badge tone="bad">Incident open</Badge>}

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { Plus, Trash2 } from "lucide-react";
 import { useCall, useChange } from "../../api/hooks";
-import { ago } from "../../api/text";
+import { ago, plural } from "../../api/text";
 import { Confirm } from "../../ui/Dialog";
 import { Button, ErrorNote, Field, Skeleton } from "../../ui/parts";
 import { useToast } from "../../ui/toast";
@@ -43,11 +43,11 @@ export function Sessions({ profiles, profileId, sessionId, onGo }: Props) {
       {sessions.isPending && !sessions.error && <Skeleton />}
       <ul className="plain">
         {(sessions.data ?? []).map((row) => (
-          <li key={row.sessionId} className="session">
+          <li key={row.sessionId} className={row.sessionId === sessionId ? "session here" : "session"}>
             <Link href={chatPath(profileId, row.sessionId)} aria-current={row.sessionId === sessionId ? "page" : undefined} onClick={() => onGo(profileId, row.sessionId)}>
               <span className="clip">{row.title || row.sessionId}</span>
               <span className="faint small clip">
-                {ago(row.updatedAt)} ago · {row.count}
+                {ago(row.updatedAt)} ago · {plural(row.count, "message")}
                 {row.channelKind !== "web" && ` · ${row.channelKind}`}
               </span>
             </Link>

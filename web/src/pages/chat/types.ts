@@ -50,6 +50,9 @@ export interface ProfileFacts {
   activeRuns: string[];
 }
 
+/** The gateway's own id for "no model" would read as if the network were away. */
+export const modelName = (profile: ProfileFacts): string => (profile.modelId === "offline" ? "no model" : profile.modelId);
+
 export interface Profiles {
   profiles: ProfileFacts[];
   leftOut: { profileId: string; code: string; message: string }[];

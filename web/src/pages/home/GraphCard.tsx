@@ -46,7 +46,7 @@ interface Props {
   onOpen: (name: string) => void;
 }
 
-export function GraphCard({ agents, onOpen }: Props) {
+export default function GraphCard({ agents, onOpen }: Props) {
   const graph = useCall<Graph>("agents.graph");
   const placed = useMemo(() => (graph.data ? place(graph.data) : null), [graph.data]);
   const tones = Object.fromEntries(agents.map((agent) => [agent.name, lookOf(agent)]));

@@ -1,6 +1,6 @@
 // Home: the agents and how they are; who needs whom; the active profile and what it lacks.
 
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useLocation, useParams } from "wouter";
 import { Boxes, Play, Plus, Square } from "lucide-react";
 import { useCall, useChange } from "../../api/hooks";
@@ -11,10 +11,11 @@ import { useToast } from "../../ui/toast";
 import { AddAgent } from "./AddAgent";
 import { AgentCard } from "./AgentCard";
 import { AgentDialog } from "./AgentDialog";
-import { GraphCard } from "./GraphCard";
 import { ProfileCard } from "./ProfileCard";
 import { useUsage } from "./usage";
 import "./home.css";
+
+const GraphCard = lazy(() => import("./GraphCard"));
 
 function summary(agents: AgentStatus[]): string {
   const ready = agents.filter((agent) => agent.ready).length;
@@ -91,10 +92,14 @@ export function Home() {
           ))}
         </ul>
       )}
-      <div className="home-lower">
-        <GraphCard agents={agents} onOpen={(name) => go(`/agents/${name}`)} />
-        <ProfileCard />
-      </div>
+      {status.data && (
+        <div className="home-lower">
+          <Suspense fallback={<div className="card"><Skeleton /></div>}>
+            <GraphCard agents={agents} onOpen={(name) => go(`/agents/${name}`)} />
+          </Suspense>
+          <ProfileCard />
+        </div>
+      )}
       <AddAgent open={adding} onClose={() => setAdding(false)} />
       <AgentDialog agent={selected} onClose={() => go("/")} />
     </div>

@@ -22,12 +22,12 @@ export function ProfileCard() {
   const gateway = useCall<Gateway>("gateway.status");
   const validated = useCall<Validated>("envprofile.validate");
   const faulty = (validated.data?.agents ?? []).map((report) => ({ agent: report.agent, faults: faultsOf(report) })).filter((each) => each.faults.length);
-  const warnings = (validated.data?.agents ?? []).flatMap((report) => (report.warnings ?? []).map((text) => `${report.agent}: ${text}`));
+  const warnings = (validated.data?.agents ?? []).flatMap((report) => (report.warnings ?? []).map((text) => (text.includes(report.agent) ? text : `${report.agent}: ${text}`)));
   return (
     <section className="card" aria-labelledby="profile-title">
       <div className="card-head">
         <h2 id="profile-title">Profile</h2>
-        <Badge tone="accent">{gateway.data?.profile ?? validated.data?.profile ?? "default"}</Badge>
+        <Badge tone="accent" verbatim>{gateway.data?.profile ?? validated.data?.profile ?? "default"}</Badge>
       </div>
       {validated.error && <ErrorNote error={validated.error} onRetry={() => void validated.refetch()} />}
       {validated.isPending && !validated.error && <Skeleton />}
@@ -50,7 +50,7 @@ export function ProfileCard() {
               </li>
             ))}
             {warnings.map((text) => (
-              <li key={text} className="warn-text">
+              <li key={text} className="soft">
                 {text}
               </li>
             ))}

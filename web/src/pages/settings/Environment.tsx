@@ -43,9 +43,9 @@ function Profiles() {
                   </td>
                   <td>
                     <Badge tone={TONES[row.status] ?? "plain"}>{row.status}</Badge>
-                    {row.missing.length > 0 && <div className="bad-text small">missing: {row.missing.join(", ")}</div>}
+                    {row.missing.length > 0 && <div className="bad-text small">Missing: {row.missing.join(", ")}</div>}
                   </td>
-                  <td>{row.secrets ? `${row.found} of ${row.secrets}` : "none"}</td>
+                  <td>{row.secrets ? `${row.found} of ${row.secrets}` : "None"}</td>
                   <td className="number">
                     <Button
                       size="small"
@@ -140,7 +140,7 @@ function Secrets() {
                 <tr key={row.name}>
                   <td className="mono">{row.name}</td>
                   <td>
-                    {row.found ? <Badge tone="good">set · {row.source}</Badge> : <Badge tone={row.required ? "bad" : "plain"}>{row.required ? "missing" : "not set"}</Badge>}
+                    {row.found ? <Badge tone="good">{`Set · ${row.source}`}</Badge> : <Badge tone={row.required ? "bad" : "plain"}>{row.required ? "missing" : "not set"}</Badge>}
                   </td>
                   <td className="soft">{row.agents.join(", ") || "–"}</td>
                   <td className="number">

@@ -8,7 +8,7 @@ import { useToast } from "../../ui/toast";
 import { ModelTest } from "../assistants/ModelTest";
 import { ModelOffer } from "./ModelOffer";
 import { ProviderKeys } from "./ProviderKeys";
-import { modelKeyOf, PROVIDERS } from "./providers";
+import { modelKeyOf, providerName, PROVIDERS } from "./providers";
 import type { PartProps } from "./Settings";
 
 function NewModel({ onAdd, busy }: { onAdd: (id: string, model: JsonMap) => void; busy: boolean }) {
@@ -104,12 +104,13 @@ export function Models({ config }: PartProps) {
               {Object.entries(models).map(([id, model]) => (
                 <tr key={id}>
                   <td>
-                    <b className="mono">{id}</b> {id === usual && <Badge tone="accent">default</Badge>}
+                    <b className="mono">{id}</b> {id === usual && <Badge tone="accent">Default</Badge>}
                   </td>
-                  <td>{textOf(model.provider)}</td>
+                  <td>{providerName(model.provider)}</td>
                   <td className="mono">{textOf(model[modelKeyOf(model.provider)]) || "–"}</td>
                   <td className="mono soft">{textOf(model.apiKeyRef) || "–"}</td>
-                  <td className="number nowrap">
+                  <td>
+                    <div className="row tight end nowrap">
                     {model.provider !== "offline" && (
                       <>
                         <ModelTest modelId={id} small />
@@ -128,6 +129,7 @@ export function Models({ config }: PartProps) {
                       label={`Delete model ${id}`}
                       onClick={() => keep({ models: { [id]: null }, ...(id === usual && { defaultModel: null }) }, `Model ${id} was deleted.`)}
                     />
+                    </div>
                   </td>
                 </tr>
               ))}

@@ -56,10 +56,13 @@ const MODES: [string, string][] = [
   ["password", "A password"],
   ["none", "None: whoever uses this machine"],
 ];
+const ELSEWHERE: [string, string] = ["oidc", "Your OpenID provider (set up in .ploinky/config.json)"];
 
 function LoginMode({ auth }: { auth: JsonMap }) {
   const toast = useToast();
-  const [mode, setMode] = useState(String(auth.mode ?? "token"));
+  const kept = String(auth.mode ?? "token");
+  const [mode, setMode] = useState(kept);
+  const modes = kept === "oidc" ? [...MODES, ELSEWHERE] : MODES;
   const [password, setPassword] = useState("");
   const [error, setError] = useState<RpcError | null>(null);
   const change = useChange<{ mode: string; password?: string }, ConfigAnswer>("config.login", ["config.get"]);
@@ -82,7 +85,7 @@ function LoginMode({ auth }: { auth: JsonMap }) {
       <Field label="By" help="Programs always use tokens.">
         {(props) => (
           <select {...props} className="input" value={mode} onChange={(event) => setMode(event.target.value)}>
-            {MODES.map(([id, name]) => (
+            {modes.map(([id, name]) => (
               <option key={id} value={id}>
                 {name}
               </option>
@@ -97,7 +100,7 @@ function LoginMode({ auth }: { auth: JsonMap }) {
       )}
       {error && error.field !== "password" && <ErrorNote error={error} />}
       <div>
-        <Button kind="primary" type="submit" busy={change.isPending}>
+        <Button kind="primary" type="submit" busy={change.isPending} disabled={mode === "oidc"}>
           Save login
         </Button>
       </div>

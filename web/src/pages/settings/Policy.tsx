@@ -72,7 +72,9 @@ export function Policy({ config }: PartProps) {
       </div>
       <NewRule busy={patch.isPending} onAdd={(rule) => keep([...rules, rule], "The rule is kept.")} />
       {rules.length === 0 ? (
-        <Empty icon={<ShieldCheck size={32} strokeWidth={1.5} aria-hidden />} title="No rule of your own" />
+        <Empty icon={<ShieldCheck size={32} strokeWidth={1.5} aria-hidden />} title="No rule of your own">
+          A rule narrows or widens what a caller may do.
+        </Empty>
       ) : (
         <div className="table-wrap">
           <table>

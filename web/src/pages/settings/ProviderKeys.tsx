@@ -4,7 +4,7 @@ import { useCall, useChange } from "../../api/hooks";
 import type { Profiles } from "../chat/types";
 import { Button, ErrorNote, Field } from "../../ui/parts";
 import { useToast } from "../../ui/toast";
-import { PROVIDERS } from "./providers";
+import { providerName, PROVIDERS } from "./providers";
 
 interface Keys {
   providers: Record<string, string[]>;
@@ -27,7 +27,7 @@ export function ProviderKeys() {
 
   function save(event: FormEvent) {
     event.preventDefault();
-    set.mutate({ profileId, providerId, value }, { onSuccess: () => toast.say(`A key for ${providerId} is kept.`), onError: toast.fail, onSettled: () => setValue("") });
+    set.mutate({ profileId, providerId, value }, { onSuccess: () => toast.say(`A key for ${providerName(providerId)} is kept.`), onError: toast.fail, onSettled: () => setValue("") });
   }
 
   return (
@@ -72,7 +72,7 @@ export function ProviderKeys() {
       <ul className="plain key-list">
         {rows.map(({ provider, name }) => (
           <li key={`${provider} ${name}`} className="row tight">
-            <b>{provider}</b>
+            <b>{providerName(provider)}</b>
             <span className="mono faint grow">{name}</span>
             <Button size="small" kind="quiet" icon={<Trash2 size={15} />} label={`Delete ${name} of ${provider}`} onClick={() => remove.mutate({ profileId, providerId: provider, keyName: name }, { onSuccess: () => toast.say("The key was deleted."), onError: toast.fail })} />
           </li>

@@ -52,6 +52,7 @@ export function Repositories() {
   const repos = useCall<RepoRow[]>("repos.list");
   const enable = useChange<{ name: string }>("repos.enable", STALE);
   const disable = useChange<{ name: string }>("repos.disable", STALE);
+  const add = useChange<{ name: string }, OperationAnswer>("repos.add", STALE);
   const update = useChange<{ names: string[] }, OperationAnswer>("repos.update", STALE);
   return (
     <section className="card flush" aria-labelledby="repos-title">
@@ -66,8 +67,8 @@ export function Repositories() {
       </div>
       <Add />
       {repos.error && <ErrorNote error={repos.error} />}
-      {repos.isPending && !repos.error && <Skeleton />}
-      <div className="table-wrap">
+      {repos.isPending && !repos.error && <Skeleton lines={5} />}
+      {repos.data && <div className="table-wrap">
         <table>
           <thead>
             <tr>
@@ -80,17 +81,29 @@ export function Repositories() {
             </tr>
           </thead>
           <tbody>
-            {(repos.data ?? []).map((row) => (
+            {repos.data.map((row) => (
               <tr key={row.name}>
                 <td>
                   <b>{row.name}</b>
                   <div className="faint small">{row.about ?? row.url}</div>
                 </td>
                 <td>
-                  <Badge tone={row.enabled ? "good" : "plain"}>{row.enabled ? "enabled" : row.installed ? "installed" : "known"}</Badge>
+                  <Badge tone={row.enabled ? "good" : "plain"}>{row.enabled ? "Enabled" : row.installed ? "Installed" : "Not installed"}</Badge>
                 </td>
-                <td className="number">{row.agents ?? "–"}</td>
+                <td className="number">{row.installed ? (row.agents ?? "–") : "–"}</td>
                 <td className="number">
+                  {!row.installed && (
+                    <Button
+                      size="small"
+                      changes
+                      busy={add.isPending && add.variables?.name === row.name}
+                      disabled={add.isPending}
+                      label={`Install repository ${row.name}`}
+                      onClick={() => add.mutate({ name: row.name }, { onSuccess: () => toast.say(`Repository ${row.name} is installed.`), onError: toast.fail })}
+                    >
+                      Install
+                    </Button>
+                  )}
                   {row.installed && (
                     <Button
                       size="small"
@@ -105,7 +118,7 @@ export function Repositories() {
             ))}
           </tbody>
         </table>
-      </div>
+      </div>}
     </section>
   );
 }

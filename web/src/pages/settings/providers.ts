@@ -31,6 +31,9 @@ export const PROVIDERS: { id: string; name: string; fields: ProviderField[] }[] 
   },
 ];
 
+/** What people call a provider. */
+export const providerName = (id: unknown): string => PROVIDERS.find((each) => each.id === id)?.name ?? String(id ?? "–");
+
 const MODEL_KEYS: Record<string, string> = { ollama: "ollamaModelName", "openai-compatible": "openaiModelId" };
 
 /** Under which key an entry of this provider names its model. */

@@ -2,8 +2,11 @@ import { plural } from "../../api/text";
 import { Badge, Button, Note, type Tone } from "../../ui/parts";
 import type { Finding, Proposal, Step } from "./types";
 
-const TONES: Record<string, Tone> = { allow: "good", allowed: "good", deny: "bad", denied: "bad" };
-const toneOf = (verdict: string): Tone => TONES[verdict] ?? "warn";
+const VERDICTS: Record<string, { tone: Tone; word: string }> = {
+  allow: { tone: "good", word: "Looks harmless" },
+  deny: { tone: "bad", word: "Refused" },
+};
+const lookOf = (verdict: string) => VERDICTS[verdict] ?? { tone: "warn" as Tone, word: "Needs your eyes" };
 
 function Steps({ steps }: { steps: Step[] }) {
   if (steps.length === 0) return <p className="soft small">Nothing is run; its files are kept.</p>;
@@ -26,7 +29,7 @@ function Findings({ findings }: { findings: Finding[] }) {
       {findings.map((finding, index) => (
         <li key={index} className="finding">
           <div className="row wrap tight">
-            <Badge tone={toneOf(finding.verdict)}>{finding.verdict}</Badge>
+            <Badge tone={lookOf(finding.verdict).tone}>{lookOf(finding.verdict).word}</Badge>
             <b>{finding.reason}</b>
             <span className="faint small mono">
               {finding.file}
@@ -50,12 +53,13 @@ interface Props {
 
 /** All that would happen; what is approved is exactly this, by its digest. */
 export function ProposalView({ proposal, busy, said, onApprove, onDrop }: Props) {
-  const denied = toneOf(proposal.verdict) === "bad";
+  const look = lookOf(proposal.verdict);
+  const denied = look.tone === "bad";
   return (
     <div className="stack" aria-live="polite">
       <div className="row wrap tight">
         <h3>{proposal.id}</h3>
-        <Badge tone={toneOf(proposal.verdict)}>{proposal.verdict.replaceAll("-", " ")}</Badge>
+        <Badge tone={look.tone}>{look.word}</Badge>
       </div>
       {denied && <Note kind="bad" title="It is refused: what was found is no matter of approval." />}
       {proposal.difference && <pre className="code">{proposal.difference}</pre>}

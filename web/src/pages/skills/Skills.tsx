@@ -1,6 +1,7 @@
 // Skills: what assistants learnt to do; installing one is judged first, and shown whole before anything runs.
 
 import { useState } from "react";
+import { Link } from "wouter";
 import { Sparkles } from "lucide-react";
 import { useCall } from "../../api/hooks";
 import { Empty, ErrorNote, Field, PageHead, Skeleton } from "../../ui/parts";
@@ -33,8 +34,16 @@ export default function Skills() {
         )}
       </PageHead>
       {profileId && <Install key={profileId} profileId={profileId} />}
+      {profiles.error && <ErrorNote error={profiles.error} onRetry={() => void profiles.refetch()} />}
       {skills.error && <ErrorNote error={skills.error} onRetry={() => void skills.refetch()} />}
-      {skills.isPending && !skills.error && <Skeleton lines={4} />}
+      {skills.isPending && !skills.error && !profiles.error && profiles.data?.profiles.length !== 0 && <Skeleton lines={4} />}
+      {profiles.data?.profiles.length === 0 && (
+        <div className="card">
+          <Empty icon={<Sparkles size={36} strokeWidth={1.5} aria-hidden />} title="There is no assistant">
+            Skills belong to one. <Link href="/assistants">Make one</Link> first.
+          </Empty>
+        </div>
+      )}
       {skills.data?.length === 0 && (
         <div className="card">
           <Empty icon={<Sparkles size={36} strokeWidth={1.5} aria-hidden />} title="No skill is installed">

@@ -43,6 +43,7 @@ export default function TerminalPage() {
         )}
       </PageHead>
       {status.error && <ErrorNote error={status.error} onRetry={() => void status.refetch()} />}
+      {status.isPending && !status.error && <Skeleton lines={6} />}
       {status.data && running.length === 0 && (
         <div className="card">
           <Empty icon={<SquareTerminal size={36} strokeWidth={1.5} aria-hidden />} title="No agent runs">

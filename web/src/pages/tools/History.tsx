@@ -1,7 +1,7 @@
 import { Link } from "wouter";
 import { useCall } from "../../api/hooks";
 import type { AuditRow } from "../../api/types";
-import { clock, milliseconds, stamp } from "../../api/text";
+import { clock, milliseconds, outcomeName, stamp } from "../../api/text";
 import { Badge } from "../../ui/parts";
 
 /** The last calls of anybody, as the audit log has them. */
@@ -36,7 +36,7 @@ export function History() {
                 <td className="mono">{row.what}</td>
                 <td className="soft">{row.caller}</td>
                 <td>
-                  <Badge tone={row.outcome === "ok" ? "good" : "bad"}>{row.outcome === "ok" ? "ok" : row.outcome}</Badge>
+                  <Badge tone={row.outcome === "ok" ? "good" : "bad"}>{outcomeName(row.outcome)}</Badge>
                 </td>
                 <td className="number nowrap">{milliseconds(row.ms)}</td>
               </tr>

@@ -79,7 +79,7 @@ export function ToolPanel({ tool, own }: { tool: ToolRow; own: string }) {
       <div>
         <div className="row wrap tight">
           <h2 id="tool-title">{tool.title || own}</h2>
-          <Badge>{tool.agent}</Badge>
+          <Badge verbatim>{tool.agent}</Badge>
         </div>
         {tool.title && tool.title !== own && <p className="mono faint">{own}</p>}
         <p className="soft">{tool.description}</p>
