@@ -45,6 +45,9 @@ _READ_BY_OTHERS = re.compile(
     r"|yarnrc(?:\.yml)?|pnpmfile\.cjs|condarc|bazelrc|Rprofile)\Z"
 )
 _KEYS = re.compile(r"/(?:g?shadow|passwd|sudoers|id_\w+|credentials|\.netrc|authorized_keys|environ)-?\Z")
+_ENVIRONMENT_FILE = re.compile(
+    r"\.env(?!rc\Z|.*\.?(?:example|sample|template|dist|defaults)\Z)", re.IGNORECASE
+)
 _INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 _READABLE = frozenset({Zone.SELF, Zone.TEMP, Zone.SINK, Zone.OWN_HOME, Zone.SYSTEM})
 
@@ -118,7 +121,7 @@ class Invocation:
             self.report("unknown-path" if place.zone is Zone.UNKNOWN else "outside-read")
             outside = place.zone is Zone.OUTSIDE
             return Stream(frozenset({Taint.SECRET if outside else Taint.COMPUTED}) | value.taints)
-        if posixpath.basename(place.path).startswith(".env"):
+        if _ENVIRONMENT_FILE.match(posixpath.basename(place.path)):
             return Stream(frozenset({Taint.SECRET}))
         if place.path in ("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"):
             return Stream(origin="endless")
@@ -174,7 +177,7 @@ class Invocation:
             self.report("hijack", "a file that changes what other programs do")
         elif Taint.SECRET in stream.taints:
             self.report("secret-file", "writes secrets or the environment into a file")
-        elif name.startswith(".env") and name not in (".env.example", ".env.sample", ".env.template"):
+        elif _ENVIRONMENT_FILE.match(name):
             self.report("secret-file")
 
     def show(self, arguments: Sequence[Value]) -> None:

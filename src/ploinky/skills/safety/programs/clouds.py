@@ -10,6 +10,7 @@ import re
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
 from ploinky.skills.safety.machine import FileFacts
 from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.programs.effects import judge_texts
 from ploinky.skills.safety.programs.keys import asks_for_a_key
 from ploinky.skills.safety.programs.projects import brings, judge_inside, reads_the_network
 from ploinky.skills.safety.programs.vcs import clone_from
@@ -45,6 +46,7 @@ CLOUDS = frozenset(
     "tailscale mcporter consul nomad eksctl psql mysql mongosh redis-cli sqlcmd amass nmap mongo ansible telegram-send signal-cli wrangler2 "
     "gog himalaya wacli imsg memo things llm mlx sonos eightctl blogwatcher oracle summarize bird".split()
 )
+_APPLIES = frozenset({"terraform", "tofu", "pulumi", "ansible", "ansible-playbook"})
 _DATABASES = frozenset({"psql", "mysql", "mongosh", "mongo", "sqlcmd", "redis-cli"})
 _ELSEWHERE = frozenset({"kubectl", "helm", "oc"})  # what they bring up runs in somebody's cluster, which asks
 
@@ -65,6 +67,9 @@ def cloud(call: Invocation) -> Result:
         call.report("privilege", "ansible that becomes the owner of the machine")
     reads_the_network(call)
     judge_inside(call)
+    judge_texts(call)
+    if call.program in _APPLIES and call.stdin is not None and Taint.REMOTE in call.stdin.taints:
+        call.report("remote-exec", f"{call.program} does what comes from the network")
     if call.program in _DATABASES and call.stdin is not None and Taint.REMOTE in call.stdin.taints:
         call.report("remote-exec", "a database executes what comes from the network")
     _brought_in(call, whole)

@@ -6,6 +6,7 @@ import re
 
 from ploinky.skills.safety.invocation import Invocation, Result
 from ploinky.skills.safety.places import HOME, Zone
+from ploinky.skills.safety.programs.effects import judge_texts
 from ploinky.skills.safety.programs.projects import brings, judge_inside, reads_the_network
 from ploinky.skills.safety.values import Stream, Taint, Value
 
@@ -68,6 +69,7 @@ def _container_places(call: Invocation, verb: str, whole: str) -> None:
         if any(re.match(r"[\w.-]+:", each) for each in texts) and ":" not in texts[-1]:
             brings(call, call.args[-1])
     judge_inside(call)
+    judge_texts(call)
 
 
 def _check_mount(call: Invocation, value: Value) -> None:

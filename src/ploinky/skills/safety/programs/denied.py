@@ -45,7 +45,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (
         "read-secret",
         ("security secret-tool gnome-keyring kwallet-query pass gopass lpass ssh-add ssh-agent mimikatz getent dscacheutil "
-        "screencapture pbpaste xclip xsel wl-paste scrot import ffgrab ssh-keyscan cmdkey vaultcmd keyring"),
+        "screencapture imagesnap fswebcam grim maim flameshot gnome-screenshot spectacle arecord parecord pbpaste xclip xsel wl-paste scrot import ffgrab ssh-keyscan cmdkey vaultcmd keyring"),
     ),
     (
         "reverse-shell",

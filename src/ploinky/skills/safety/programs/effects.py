@@ -65,6 +65,17 @@ def judge_words(call: Invocation) -> None:
             break
 
 
+_SAYS = re.compile(r"-[mtb]|--(?:body|title|message|notes?|description|text|subject|summary|comment)\Z")
+
+
+def judge_texts(call: Invocation) -> None:
+    """Texts among the arguments that another machine or a container may be told to run: attacks in them count."""
+    for before, value in itertools.pairwise([Value(""), *call.args]):
+        text = value.text
+        if value.known and re.search(r"\s", text) and _HOSTILE.search(text) and not _SAYS.match(before.text):
+            _judge_text(call, text, told=False)
+
+
 def _shells(call: Invocation) -> None:
     """A shell among the arguments: the program starts it, with what is behind it."""
     for number, value in enumerate(call.args):

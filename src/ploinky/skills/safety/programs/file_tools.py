@@ -8,6 +8,7 @@ import re
 from ploinky.skills.safety.invocation import QUIET, Invocation, Result
 from ploinky.skills.safety.machine import FileFacts
 from ploinky.skills.safety.places import SKILL, Place, Zone, within
+from ploinky.skills.safety.programs.effects import judge_words
 from ploinky.skills.safety.programs.options import Operands, Role, Shape, read_options, shape
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
@@ -261,6 +262,7 @@ def rsync(call: Invocation) -> Result:
         for flag, value in zip(call.texts, call.args[1:], strict=False):
             if re.fullmatch(r"-\w*e|--rsh|--rsync-path", flag) and value.known:
                 call.walker.evaluate(value.text, None)
+    judge_words(call)
     remote = [bool(re.match(r"(?:[\w.-]+@)?[\w.-]+:|rsync://", each.text)) for each in operands]
     if remote and remote[-1]:
         call.report("exfiltration")

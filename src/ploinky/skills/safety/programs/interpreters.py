@@ -52,7 +52,7 @@ LANGUAGES = {
     "gdb": "gdb",
     **dict.fromkeys(
         (
-            "wish slsh jrunscript octave octave-cli raku rakudo clisp ecl chicken csi gst newlisp pike rexx gnuplot maxima "
+            "wish slsh m4 gm4 dc jrunscript octave octave-cli raku rakudo clisp ecl chicken csi gst newlisp pike rexx gnuplot maxima "
             "gp sage ghci ocaml-top iex scheme mit-scheme chibi-scheme gosh bsh nickle dg moon fennel-ls qjs duktape rhino d8"
         ).split(),
         "other",

@@ -56,6 +56,10 @@ def package_manager(call: Invocation) -> Result:
     return out
 
 
+_RUNS_MORE = re.compile(
+    r"-(?:toolexec|vettool|exec|overlay|modfile)\b|(?:--config[= ]?)?.*\b(?:runner|rustc|rustdoc|rustc-wrapper|linker|ar)\s*=\s*\S"
+    r"|--(?:runner|linker|shell-command)\b"
+)
 _MORE_FLAGS = re.compile(r"-w\Z|--?(?:write|fix|toolexec|vettool|exec|modfile|overlay|output|out)\b")
 _LOOK_FLAGS = re.compile(
     r"-[aglhvqsioeu]\Z|-V\Z|--(?:json|depth(?:=\d+)?|global|all|long|parseable|format(?:=[\w-]+)?|outdated|not-required|local|user|verbose"
@@ -88,6 +92,8 @@ def _judge_verb(call: Invocation, name: str, verb: str, manager: Manager) -> Non
     runs = verb not in manager.looks | manager.configures or manager.fetches_itself
     if runs and reads_the_network(call):
         return
+    if any(_RUNS_MORE.match(each) for each in texts):
+        call.report("hijack", f"{name} with another program in the place of one of its own")
     if name == "npm" and texts[:1] in (["set-script"], ["pkg"]):
         _script_set(call, texts)
     elif verb in manager.configures:
@@ -236,15 +242,25 @@ def _folders(call: Invocation) -> list[tuple[str, Value]]:
     return found
 
 
+_QUIET_SETTINGS = re.compile(
+    r"(?:fund|audit|loglevel|progress|color|save-exact|save-prefix|engine-strict|update-notifier|nodeLinker|enableTelemetry"
+    r"|virtualenvs[.-]in-project|virtualenvs[.-]create|cache[.-]dir|parallel|jobs|auto-install-peers)\Z"
+)
+_ACCOUNTS = frozenset("publish login adduser token owner push signin cert services untap self".split())
+_SECRET_SETTING = re.compile(r"auth|token|passw|secret|key", re.IGNORECASE)
+
+
 def _configure(call: Invocation, texts: list[str]) -> None:
-    whole = " ".join(texts)
-    if re.search(
-        r"registry|index|ssl|strict|proxy|source|script-shell|url|cert|trusted|repo|channel|global\.", whole
-    ):
-        call.report("package-source" if re.search(r"set|add|registry|index", whole) else "security-off",
-                    "changes where packages come from")  # fmt: skip
-    else:
+    """A setting of a manager: a few only change what is shown or kept; any other may change what runs or is trusted."""
+    words = [each.partition("=")[0] for each in texts if not each.startswith("-")]
+    if words[:1] and words[0] in _ACCOUNTS:
         call.report("account")
+    elif len(words) > 2 and words[1] in ("set", "delete", "rm", "unset") and _QUIET_SETTINGS.match(words[2]):
+        call.report("account", "changes a setting of the owner")
+    elif words[1:2] in (["list"], ["get"], ["ls"]) and not _SECRET_SETTING.search(" ".join(words)):
+        call.report("account", "reads settings of the owner")
+    else:
+        call.report("package-source", "changes where packages come from or what they run")
 
 
 def _run_project(call: Invocation, name: str, verb: str) -> None:

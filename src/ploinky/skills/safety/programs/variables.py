@@ -72,7 +72,7 @@ _QUIET = re.compile(  # what of those tells nothing but how loud, where or as wh
 )
 _RULES = re.compile(  # what of those makes a program run, load or trust something else
     r".*(?:COMMAND|CMD|SHELL|PAGER|EDITOR|ASKPASS|OPTS|OPTIONS|FLAGS|ARGS|PRELOAD|LIBRARY\w*|LIB|WRAPPER|LOADER|AGENT|PLUGIN\w*"
-    r"|MODULE\w*|INIT\w*|STARTUP|HOOK\w*|PROXY|MIRROR|REGISTRY|INDEX\w*|RC|PROMPT\w*|EXECUTABLE\w*|LAUNCHER|RUNNER|BIN|PATH"
+    r"|MODULE\w*|INIT\w*|STARTUP|HOOK\w*|PROXY|MIRROR|REGISTRY|INDEX\w*|RC|HOME|PROMPT\w*|EXECUTABLE\w*|LAUNCHER|RUNNER|BIN|PATH"
     r"|TEMPLATE\w*|CERT\w*|CA\w*|INSECURE|VERIFY\w*|NO_VERIFY|TRUST\w*|CONFIG\w*)\Z"
 )
 _INSTALLS_INTO = re.compile(
@@ -93,7 +93,12 @@ def check_assign(call: Invocation, name: str, value: Value) -> None:
     elif name in _UNTRUST:
         call.report("security-off", f"sets {name}")
     elif _TRUST_FILES.match(name):
-        call.report("security-off" if Taint.REMOTE in value.taints else "unknown-option", f"sets {name}")
+        more = (
+            name != "NODE_EXTRA_CA_CERTS" and call.place(value).zone is not Zone.SYSTEM
+        )  # not only one more
+        call.report(
+            "security-off" if more or Taint.REMOTE in value.taints else "unknown-option", f"sets {name}"
+        )
     elif _SEARCH.match(name) and name not in ("GOBIN", "GOPATH"):
         _check_search(call, name, value)
     elif _INSTALLS_INTO.match(name):
