@@ -26,9 +26,12 @@ NAMES = st.sampled_from(
     ["a", "b", "c", "d", "..", ".", ".ploinky", "repos", "data", "agents", ".env", ".cursor"]
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+SOURCE = ".ploinky/repos/crew/agent"
 TARGETS = st.one_of(PATHS, st.sampled_from(["/", "/etc", "/etc/shadow", "../outside", "${ROOT}/.ploinky"]))
 LINKS = st.dictionaries(
-    st.sampled_from(["a", "b", "c", "a/d", "agents/x/a", "shared/b"]), TARGETS, max_size=4
+    st.sampled_from(["a", "b", "c", "a/d", "agents/x/a", "agents/agent", "shared", "shared/b"]),
+    TARGETS,
+    max_size=4,
 )
 
 
@@ -45,7 +48,6 @@ def laid_out(ground: Path, links: dict[str, str]) -> Layout:
     (ground / "outside").mkdir(exist_ok=True)
     layout = init_workspace(root)
     (layout.repos / "crew" / "agent" / "code").mkdir(parents=True)
-    (layout.agents / "agent").mkdir()
     (layout.control / "data").mkdir()
     (root / ".env").write_text("KEY=hunter2\n", encoding="utf-8")
     (root / ".cursor").mkdir()
@@ -55,15 +57,27 @@ def laid_out(ground: Path, links: dict[str, str]) -> Layout:
         with contextlib.suppress(OSError, RuntimeError):  # a link is where a folder would have to be
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.parent.resolve().is_relative_to(root):
+                if path == layout.shared:
+                    path.rmdir()
                 path.symlink_to(target.replace("${ROOT}", str(root)))
+    with contextlib.suppress(FileExistsError):
+        (layout.agents / "agent").mkdir()
     return layout
 
 
-@example(links={"b": "..", "a": "a/.."}, hosts=["a/b"], mode=RunMode.ISOLATED)
+@example(links={"b": "..", "a": "a/.."}, hosts=["a/b"], mode=RunMode.ISOLATED, source=SOURCE)
+@example(links={"agents/agent": "${ROOT}/.ploinky"}, hosts=["a"], mode=RunMode.ISOLATED, source=SOURCE)
+@example(links={}, hosts=["a"], mode=RunMode.ISOLATED, source=".")
+@example(links={}, hosts=["a"], mode=RunMode.GLOBAL, source=".")
 @settings(max_examples=150)
-@given(links=LINKS, hosts=st.lists(PATHS, min_size=1, max_size=3, unique=True), mode=st.sampled_from(RunMode))
+@given(
+    links=LINKS,
+    hosts=st.lists(PATHS, min_size=1, max_size=3, unique=True),
+    mode=st.sampled_from(RunMode),
+    source=st.sampled_from([SOURCE, ".", ".ploinky", "shared"]),
+)
 def test_no_volume_leads_out_or_to_what_is_not_for_agents(
-    ground: Path, links: dict[str, str], hosts: list[str], mode: RunMode
+    ground: Path, links: dict[str, str], hosts: list[str], mode: RunMode, source: str
 ) -> None:
     layout = laid_out(ground, links)
     root = layout.root.resolve()
@@ -71,7 +85,7 @@ def test_no_volume_leads_out_or_to_what_is_not_for_agents(
     try:
         manifest = parse_manifest(json.dumps({"container": "alpine:3", "volumes": volumes}), source="m")
         config = effective(manifest, None, agent="agent")
-        folder = layout.agent_source("crew", "agent")
+        folder = (layout.root / source).resolve()
         project = folder if mode is RunMode.DEVEL else layout.work_dir("agent")
         seen = plan_mounts(
             layout, Place("agent", folder, mode, project), config, has_node=False, given=ResolvedEnvironment()
@@ -81,15 +95,16 @@ def test_no_volume_leads_out_or_to_what_is_not_for_agents(
     control = (root / ".ploinky").resolve()
     allowed = (control / "data", folder.resolve())
     for mount in seen.mounts:
-        source = Path(os.path.realpath(mount.source))
-        assert source == root or root in source.parents
-        if source == root:
+        shown = Path(os.path.realpath(mount.source))
+        assert shown == root or root in shown.parents
+        if shown == root:
             assert mode is RunMode.GLOBAL
+            assert mount.target == str(root)
             assert str(layout.control) in seen.masks
             continue
-        assert source not in control.parents
-        if source == control or control in source.parents:
-            assert any(source == each or each in source.parents for each in allowed)
+        assert shown not in control.parents
+        if shown == control or control in shown.parents:
+            assert any(shown == each or each in shown.parents for each in allowed)
         for secret in (root / ".env", root / ".cursor" / "mcp.json"):
-            assert source != secret
-            assert source not in secret.parents
+            assert shown != secret
+            assert shown not in secret.parents

@@ -150,9 +150,10 @@ def _working(layout: Layout, place: Place) -> Iterator[Mount]:
 
 
 def _hide_control(layout: Layout, place: Place, mounts: Collection[Mount]) -> None:
-    """Refuse a mount that shows the control files: only a global agent's, where they are masked, may."""
+    """Refuse a mount that shows the control files: only a global agent's of the workspace at its own path,
+    where they are masked, may."""
     for mount in mounts:
-        masked = place.mode is RunMode.GLOBAL and mount.source == layout.root
+        masked = place.mode is RunMode.GLOBAL and mount.source == layout.root == Path(mount.target)
         if not masked and (mount.source == layout.control or mount.source in layout.control.parents):
             raise UsageError(
                 "CONTROL_FILES_SHOWN",
