@@ -14,6 +14,8 @@ import pytest
 
 from tests import engines
 from tests.cli.stage import Stage
+from tests.e2e.held_turns import holding_workspace
+from tests.models.witness import Witness
 
 WAY = re.compile(r"(_proxy|_PROXY|_CA_CERTS|_CERT|CA_BUNDLE|CERT_FILE|^PIP_.*|^npm_config_.*)$")
 RUNTIMES = [
@@ -53,3 +55,10 @@ def workspace(runtime: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     stage.run("destroy", "--yes", "--purge")
     assert stage.leftovers() == []
     shutil.rmtree(sockets)
+
+
+@pytest.fixture(scope="module")
+def quay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Witness]]:
+    """A workspace whose assistant asks its model through a witness that can hold."""
+    with holding_workspace(tmp_path_factory.mktemp("quay")) as made:
+        yield made

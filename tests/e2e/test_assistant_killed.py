@@ -4,66 +4,23 @@ tool's result and the next question, and while the answer is being kept. Nothing
 
 from __future__ import annotations
 
-import json
-import shutil
 import signal
 import sqlite3
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ploinky.assistants.assistant import STORE
-from tests.cli.stage import Stage, eventually, give_back, make_stage
-from tests.e2e.test_assistant_loop import await_next_gateway, begin, follow, kill_gateway, said, settings
-from tests.gateway.web import Web, web_of
-from tests.models.llama import running_llama
-from tests.models.scripted_gguf import Script
-from tests.models.witness import Witness, witnessed
+from tests.cli.stage import Stage, eventually
+from tests.e2e.held_turns import ANSWER, SCRIPT, interrupted, killed, thread
+from tests.e2e.test_assistant_loop import await_next_gateway, begin, follow, said
+from tests.gateway.web import web_of
+from tests.models.witness import Witness
 
 pytestmark = pytest.mark.bubblewrap
-ANSWER = "It was said over the water."
-SCRIPT = Script(calls=[("echo__say", {"text": "ahoy"})], answer=ANSWER, greeting="Good morning to you.")
 
 
-@pytest.fixture(scope="module")
-def pier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Witness]]:
-    """A workspace whose assistant asks its model through a witness that can hold."""
-    runtime = Path(tempfile.mkdtemp(prefix="pq-", dir="/tmp"))
-    with running_llama(SCRIPT, context=16384) as server, witnessed(server.url) as witness:
-        stage = make_stage(tmp_path_factory.mktemp("pier"), runtime)
-        tools = {"allow": ["echo.*"], "trust": ["echo.*"]}
-        config = {**settings(f"{witness.url}/v1"), "tools": tools}
-        stage.layout.config_file.write_text(json.dumps(config), encoding="utf-8")
-        stage.run("start", "echo")
-        try:
-            yield stage, witness
-        finally:
-            give_back(stage)
-    shutil.rmtree(runtime)
-
-
-def thread(web: Web, session: str) -> list[tuple[str, str]]:
-    messages = web.call("chat.getThread", sessionId=session)["messages"]
-    return [(message["role"], message["content"]) for message in messages]
-
-
-def killed(stage: Stage, witness: Witness) -> Web:
-    kill_gateway(stage)
-    witness.release()
-    return web_of(stage)
-
-
-def interrupted(web: Web, run_id: str) -> dict[str, Any]:
-    ended: dict[str, Any] = web.call("agent.wait", runId=run_id)
-    assert (ended["status"], ended["error"]["code"]) == ("interrupted", "RUN_INTERRUPTED")
-    return ended
-
-
-def test_killed_before_the_first_word_and_in_the_queue(pier: tuple[Stage, Witness]) -> None:
-    stage, witness = pier
+def test_killed_before_the_first_word_and_in_the_queue(quay: tuple[Stage, Witness]) -> None:
+    stage, witness = quay
     web, before = web_of(stage), len(witness.asked)
     witness.hold_after(before)
     first = begin(web, "queue", "Please say ahoy.")
@@ -79,8 +36,8 @@ def test_killed_before_the_first_word_and_in_the_queue(pier: tuple[Stage, Witnes
     assert [role for role, _ in kept[2:]] == ["assistant", "tool", "assistant"]
 
 
-def test_killed_between_a_result_and_the_next_question(pier: tuple[Stage, Witness]) -> None:
-    stage, witness = pier
+def test_killed_between_a_result_and_the_next_question(quay: tuple[Stage, Witness]) -> None:
+    stage, witness = quay
     web, before = web_of(stage), len(witness.asked)
     # the agent's answer comes after the first question, and the second is held
     witness.hold_after(before + 1)
@@ -98,8 +55,8 @@ def test_killed_between_a_result_and_the_next_question(pier: tuple[Stage, Witnes
     assert thread(web, "between")[: len(kept)] == kept
 
 
-def test_killed_while_the_answer_is_kept(pier: tuple[Stage, Witness]) -> None:
-    stage, witness = pier
+def test_killed_while_the_answer_is_kept(quay: tuple[Stage, Witness]) -> None:
+    stage, witness = quay
     web = web_of(stage)
     web.call("profile.update", profileId="default", settings={"tools": {"allow": []}})
     witness.hold_end()

@@ -7,11 +7,8 @@ run is found again.
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
 import signal
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,33 +17,15 @@ from typing import Any
 import pytest
 
 from ploinky.assistants.assistant import STORE
-from tests.cli.stage import Stage, eventually, give_back, make_stage
-from tests.e2e.test_assistant_killed import ANSWER, SCRIPT, interrupted, killed, thread
-from tests.e2e.test_assistant_loop import await_next_gateway, begin, follow, said, settings
+from tests.cli.stage import Stage, eventually
+from tests.e2e.held_turns import ANSWER, SCRIPT, interrupted, killed, thread
+from tests.e2e.test_assistant_loop import await_next_gateway, begin, follow, said
 from tests.gateway.web import Web, web_of
-from tests.models.llama import running_llama
-from tests.models.witness import Witness, witnessed
+from tests.models.witness import Witness
 
 pytestmark = pytest.mark.bubblewrap
 _FOREVER = "SELECT count(*) FROM " + ", ".join(f"sqlite_master AS m{number}" for number in range(9))
 _SURELY = 15  # looks in a row at which the store is busy
-
-
-@pytest.fixture(scope="module")
-def quay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Witness]]:
-    """A workspace whose assistant asks its model through a witness that can hold."""
-    runtime = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
-    with running_llama(SCRIPT, context=16384) as server, witnessed(server.url) as witness:
-        stage = make_stage(tmp_path_factory.mktemp("quay"), runtime)
-        tools = {"allow": ["echo.*"], "trust": ["echo.*"]}
-        config = {**settings(f"{witness.url}/v1"), "tools": tools}
-        stage.layout.config_file.write_text(json.dumps(config), encoding="utf-8")
-        stage.run("start", "echo")
-        try:
-            yield stage, witness
-        finally:
-            give_back(stage)
-    shutil.rmtree(runtime)
 
 
 def killed_at(stage: Stage, statement: str, session: str, text: str) -> str:

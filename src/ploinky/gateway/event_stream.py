@@ -6,7 +6,8 @@ the last event's id where a header cannot be sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from urllib.parse import parse_qs
 
 import anyio
@@ -37,10 +38,15 @@ async def serve_events(hub: EventHub, request: Request) -> None:
     Raises:
         UsageError: ``UNKNOWN_TOPIC``. HttpError: 403 for a topic that the caller may not watch.
     """
-    send = request.send
     query = read_query(request.scope)
     watch = permitted(request.caller, watch_of(query))
     after = _header(request.scope, b"last-event-id") or query.get("after")
+    await send_events(request, (as_sse(hub, event) async for event in hub.listen(watch, after=after)))
+
+
+async def send_events(request: Request, events: AsyncGenerator[bytes, None]) -> None:
+    """Answer with ``events`` as they come, alive by comments, until the client or the gateway goes."""
+    send = request.send
     await start_event_stream(send)
     await send_chunk(send, _RETRY)
     async with anyio.create_task_group() as tasks:
@@ -57,8 +63,9 @@ async def serve_events(hub: EventHub, request: Request) -> None:
         tasks.start_soon(end_with, wait_for_disconnect(request.receive))
         tasks.start_soon(end_with, request.closing.wait())
         tasks.start_soon(keep_alive)
-        async for event in hub.listen(watch, after=after):
-            await send_chunk(send, as_sse(hub, event))
+        async with aclosing(events):
+            async for event in events:
+                await send_chunk(send, event)
         tasks.cancel_scope.cancel()
     await end_event_stream(send)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from urllib.parse import quote
 
 from ploinky.base.errors import UsageError
-from ploinky.base.jsontypes import JsonValue, find_text
+from ploinky.base.jsontypes import JsonObject, find_text
 from ploinky.providers.anthropic_wire import AnthropicWire
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.credentials import DEFAULT_KEY, KeyReference
@@ -50,11 +50,7 @@ class AnthropicProvider:
         return self._turns.run(request, options)
 
     async def list_models(self) -> tuple[ModelInfo, ...]:
-        answer = await self._channel.ask("GET", "/v1/models?limit=1000")
-        listed = answer.get("data")
-        if not isinstance(listed, list):
-            raise ProviderError(ProviderCode.MALFORMED, f"{self._channel.server.who} sent no list of models.")
-        return tuple(_info(each) for each in listed if find_text(each, "id"))
+        return tuple(map(_info, await self._channel.listed("/v1/models?limit=1000")))
 
     async def model_info(self, name: str | None = None) -> ModelInfo:
         name = name or self._model
@@ -78,7 +74,7 @@ def _headers(key: str | None) -> dict[str, str]:
     return headers
 
 
-def _info(entry: JsonValue) -> ModelInfo:
+def _info(entry: JsonObject) -> ModelInfo:
     return ModelInfo(
         name=find_text(entry, "id") or "",
         context_tokens=integer(entry, "max_input_tokens") or integer(entry, "meta", "n_ctx") or None,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.providers.errors import ProviderCode, ProviderError
 from ploinky.providers.faults import fault_in_stream
-from ploinky.providers.framing import LONGEST_RECORD, Record, ServerSentEvents, too_large
+from ploinky.providers.framing import Pieces, Record, ServerSentEvents
 from ploinky.providers.http import read_object
 from ploinky.providers.protocol import (
     AssistantMessage,
@@ -170,14 +170,7 @@ class _Block:
         self.signature = find_text(start, "signature") or ""
         self.data = find_text(start, "data") or ""
         self.start = start
-        self.pieces: list[str] = []
-        self._size = 0
-
-    def add(self, text: str) -> None:
-        self.pieces.append(text)
-        self._size += len(text)
-        if self._size > LONGEST_RECORD:
-            raise too_large()
+        self.written = Pieces()
 
 
 class AnthropicDecoder:
@@ -241,7 +234,7 @@ class AnthropicDecoder:
             case "signature_delta":
                 block.signature += find_text(delta, "signature") or ""
             case "input_json_delta":
-                block.add(find_text(delta, "partial_json") or "")
+                block.written.add(find_text(delta, "partial_json") or "")
             case _:
                 pass
 
@@ -249,12 +242,12 @@ class AnthropicDecoder:
         self, block: _Block, text: str, event: type[TextDelta] | type[ThinkingDelta]
     ) -> Iterator[TurnEvent]:
         if text:
-            block.add(text)
+            block.written.add(text)
             yield event(text)
 
     def _stop(self, index: int) -> Iterator[TurnEvent]:
         block = self._blocks.pop(index, None)
-        written = "" if block is None else "".join(block.pieces)
+        written = "" if block is None else block.written.text
         match block.type if block is not None else "":
             case "tool_use" if block is not None:
                 if not block.name:

@@ -112,5 +112,24 @@ def _text(line: bytes) -> str:
         raise ProviderError(ProviderCode.MALFORMED, "The server's answer is no UTF-8 text.") from error
 
 
+class Pieces:
+    """A text that comes in pieces, no longer than a record may be."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._size = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def add(self, text: str) -> None:
+        """Raises ProviderError ``PROVIDER_ANSWER_TOO_LARGE``."""
+        self._pieces.append(text)
+        self._size += len(text)
+        if self._size > LONGEST_RECORD:
+            raise too_large()
+
+
 def too_large() -> ProviderError:
     return ProviderError(ProviderCode.TOO_LARGE, "The server's answer is larger than any model's should be.")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import anyio
 import orjson
 
-from ploinky.base.jsontypes import JsonObject, JsonValue
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_text
 from ploinky.providers.credentials import KeyReference, Keyring
 from ploinky.providers.errors import ProviderCode, ProviderError
 from ploinky.providers.faults import fault
@@ -92,6 +92,17 @@ class HttpChannel:
         finally:
             response.close()
         return read_object(held, self.server.who)
+
+    async def listed(self, path: str) -> list[JsonObject]:
+        """What ``/models`` of most servers lists: objects that have an id.
+
+        Raises:
+            ProviderError: as ``ask``, or because it is no list.
+        """
+        listed = (await self.ask("GET", path)).get("data")
+        if not isinstance(listed, list):
+            raise ProviderError(ProviderCode.MALFORMED, f"{self.server.who} sent no list of models.")
+        return [each for each in listed if isinstance(each, dict) and find_text(each, "id")]
 
     async def aclose(self) -> None:
         """End all connections; what still waits for them fails."""

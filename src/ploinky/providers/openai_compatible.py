@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from ploinky.base.errors import UsageError
-from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
+from ploinky.base.jsontypes import JsonObject, find_object, find_text
 from ploinky.base.names import closest
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.credentials import DEFAULT_KEY, KeyReference
@@ -72,11 +72,7 @@ class OpenAiCompatibleProvider:
         return self._turns.run(request, options)
 
     async def list_models(self) -> tuple[ModelInfo, ...]:
-        answer = await self._channel.ask("GET", "/models")
-        listed = answer.get("data")
-        if not isinstance(listed, list):
-            raise ProviderError(ProviderCode.MALFORMED, f"{self._preset.who} sent no list of models.")
-        return tuple(_info(each) for each in listed if find_text(each, "id"))
+        return tuple(map(_info, await self._channel.listed("/models")))
 
     async def model_info(self, name: str | None = None) -> ModelInfo:
         name = name or self._model
@@ -137,8 +133,7 @@ def _model(config: ModelConfig, preset: Preset, model_id: str) -> str:
     return name
 
 
-def _info(entry: JsonValue) -> ModelInfo:
-    told: JsonObject = entry if isinstance(entry, dict) else {}
+def _info(told: JsonObject) -> ModelInfo:
     meta = find_object(told, "meta")
     context = (
         integer(told, "context_length") or integer(told, "max_model_len") or integer(told, "context_window")

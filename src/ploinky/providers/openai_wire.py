@@ -14,7 +14,7 @@ import orjson
 from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
 from ploinky.providers.errors import ProviderCode, ProviderError
 from ploinky.providers.faults import fault_in_stream
-from ploinky.providers.framing import LONGEST_RECORD, Record, ServerSentEvents, too_large
+from ploinky.providers.framing import Pieces, Record, ServerSentEvents
 from ploinky.providers.http import read_object
 from ploinky.providers.protocol import (
     AssistantMessage,
@@ -130,14 +130,7 @@ class _Call:
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
-        self.pieces: list[str] = []
-        self.size = 0
-
-    def add(self, text: str) -> None:
-        self.pieces.append(text)
-        self.size += len(text)
-        if self.size > LONGEST_RECORD:
-            raise too_large()
+        self.arguments = Pieces()
 
 
 class OpenAiDecoder:
@@ -215,9 +208,9 @@ class OpenAiDecoder:
         call = self._call_of(piece, find_text(function, "name") or "")
         arguments = function.get("arguments")
         if isinstance(arguments, str):
-            call.add(arguments)
+            call.arguments.add(arguments)
         elif arguments is not None:
-            call.add(orjson.dumps(arguments).decode())
+            call.arguments.add(orjson.dumps(arguments).decode())
 
     def _call_of(self, piece: JsonObject, name: str) -> _Call:
         """The call that a piece belongs to; a piece that names another call at a taken index begins one."""
@@ -248,7 +241,7 @@ class OpenAiDecoder:
             call = self._calls[index]
             if not call.name:
                 raise ProviderError(ProviderCode.MALFORMED, f"{self._who} sent a tool call without a name.")
-            yield ToolCallDone(read_call(call.id, call.name, "".join(call.pieces), self._names))
+            yield ToolCallDone(read_call(call.id, call.name, call.arguments.text, self._names))
         if self._usage is not None:
             yield _usage(self._usage)
 
