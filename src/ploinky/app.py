@@ -222,6 +222,8 @@ async def _open_lifecycle(
     read_settings: Callable[[], Settings],
     secrets: SecretStores,
     choices: Choices,
+    *,
+    plans: bool = True,
 ) -> AsyncIterator[LifecycleContext]:
     import anyio
 
@@ -238,7 +240,11 @@ async def _open_lifecycle(
     name = engine_to_use(layout, asked=choices.engine, configured=configured())
     runtime = await choose_runtime(name, layout=layout, environ=choices.environ)
     try:
-        host = await runtime.router_host(layout.id)
+        host = await runtime.router_host(layout.id) if plans else None
+        router = RouterAddress(
+            host=functools.partial(_router_host, host),
+            port=lambda: last_port(layout) or read_settings().gateway.port,
+        )
         yield LifecycleContext(
             layout=layout,
             registry=Registry(layout),
@@ -250,14 +256,17 @@ async def _open_lifecycle(
             runtime_dir=runtime_dir,
             launcher_dir=launcher_folder(choices.environ),
             signer=TokenSigner(layout),
-            router=RouterAddress(
-                host=lambda: host, port=lambda: last_port(layout) or read_settings().gateway.port
-            ),
+            router=router,
             profile=active_profile(layout, choices.environ, choices.profile),
         )
     finally:
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
             await runtime.aclose()
+
+
+def _router_host(host: str | None) -> str:
+    assert host is not None, "opened by something that plans nothing"
+    return host
 
 
 def _serve_args(layout: Layout, choices: Choices) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ async def stop_all_agents(platform: Platform) -> AsyncIterator[Event]:
     from ploinky.lifecycle.backwards import stop_agents  # much that enabling does not need
 
     keys = list(platform.registry.read())
-    async with platform.open_lifecycle() as ctx:
+    async with platform.open_lifecycle(plans=False) as ctx:
         async for event in stop_agents(ctx, keys):
             yield event
     await poke_gateway(platform.layout)

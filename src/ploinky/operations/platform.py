@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from ploinky.secrets.stores import SecretStores
 from ploinky.workspace.layout import Layout
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from ploinky.workspace.registry import Registry
     from ploinky.workspace.settings import Settings
 
-OpenLifecycle: TypeAlias = "Callable[[], AbstractAsyncContextManager[LifecycleContext]]"
+
+class OpenLifecycle(Protocol):
+    """Finds the engine. Where agents reach the router is asked of it only with ``plans``: what only stops and
+    removes need not wait for that answer, for which a container engine takes a long look at itself."""
+
+    def __call__(self, *, plans: bool = True) -> AbstractAsyncContextManager[LifecycleContext]: ...
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ async def shutdown(platform: Platform) -> AsyncIterator[Event]:
     if ended:
         yield Notice(message="Router stopped.")
     keys = list(platform.registry.read())
-    async with platform.open_lifecycle() as ctx:
+    async with platform.open_lifecycle(plans=False) as ctx:
         async for event in remove_agents(ctx, keys):
             yield event
         for sandbox in await ctx.runtime.list(platform.layout.id):

@@ -20,7 +20,7 @@ async def stop(platform: Platform, agent: AgentRef | None) -> AsyncIterator[Even
     """
     if agent is not None:
         key = require_enabled(platform.registry, agent).key
-        async with platform.open_lifecycle() as ctx:
+        async with platform.open_lifecycle(plans=False) as ctx:
             async for event in stop_agents(ctx, [key]):
                 yield event
         await poke_gateway(platform.layout)
@@ -31,7 +31,7 @@ async def stop(platform: Platform, agent: AgentRef | None) -> AsyncIterator[Even
         yield Notice(message="Router stopped.")
     keys = list(platform.registry.read())
     if keys:
-        async with platform.open_lifecycle() as ctx:
+        async with platform.open_lifecycle(plans=False) as ctx:
             async for event in stop_agents(ctx, keys):
                 yield event
     yield Result(value={"agents": [*keys], "router": "stopped" if ended else "was not running"})
