@@ -250,7 +250,8 @@ def test_a_torn_configuration_stops_every_command_and_is_kept(words: tuple[str, 
 def test_a_mistyped_configuration_stops_what_uses_it_and_is_kept(stage: Stage) -> None:
     stage.run("enable", "agent", "echo")
     stage.layout.config_file.write_text('{"gatewy": {}}', encoding="utf-8")
-    for words in (("start",), ("stop", "echo"), ("doctor",)):
+    stage.run("stop", "echo")
+    for words in (("start",), ("restart", "echo"), ("doctor",)):
         done = stage.run(*words, code=None)
         assert done.code, words
         assert "did you mean 'gateway'?" in done.out + done.err, words
