@@ -214,6 +214,7 @@ async def test_node_packages_are_installed_and_found_by_modules_under_code(stage
     assert await run_inside(stage, "node", "node", "main.mjs") == "hello"
     merged = json.loads(stage.work_file("node", "package.json").read_text())
     assert merged["dependencies"] == {"word": "file:/code/word"}
+    assert not (stage.layout.root / "node_modules").exists()
     with pytest.raises(AssertionError, match="Read-only"):
         await run_inside(stage, "node", "sh", "-c", "touch /code/node_modules/x")
 

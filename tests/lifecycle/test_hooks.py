@@ -148,13 +148,14 @@ async def test_hooks_see_their_variables_and_host_hooks_the_container_too(stage:
             "ports": ["7321:7123"],
             "health": {"readiness": {"protocol": "none"}},
             "env": {"COLOUR": "blue"},
+            "expose": {"SHADE": "dark", "TONE": "$HUE", "TINT": {"value": "$HUE"}},
             "hosthook_aftercreation": "scripts/show.sh host",
             "install": "scripts/show.sh inside",
         },
         {"scripts/show.sh": show},
     )
     entry = await stage.enable("seen")
-    ambient = stage.with_environ(AMBIENT_SECRET="not for hooks")
+    ambient = stage.with_environ(AMBIENT_SECRET="not for hooks", HUE="green")
     await collect(start_agent(ambient.ctx, "seen", TRUSTING))
     for where, folder in (("host", str(stage.folder("seen"))), ("inside", "/code")):
         assert stage.work_file("seen", f"{where}.pwd").read_text().strip() == folder
@@ -175,12 +176,20 @@ async def test_hooks_see_their_variables_and_host_hooks_the_container_too(stage:
             "PLOINKY_ROUTER_URL=http://127.0.0.1:8080",
             "PLOINKY_SECRETS_SOURCE=env",
             "COLOUR=blue",
+            "SHADE=dark",
+            "TONE=green",
+            "TINT=green",
         ):
             assert wanted in lines, (where, wanted)
         assert any(line.startswith("PLOINKY_AGENT_TOKEN=pla1.") for line in lines)
         assert not any("AMBIENT_SECRET" in line for line in lines)
         named = [line for line in lines if line.startswith("PLOINKY_CONTAINER_NAME=")]
         assert named == ([f"PLOINKY_CONTAINER_NAME={entry.container_name}"] if where == "host" else [])
+        ids = [line for line in lines if line.startswith("PLOINKY_CONTAINER_ID=")]
+        assert ids == (
+            [f"PLOINKY_CONTAINER_ID={stage.entry('seen').container_id}"] if where == "host" else []
+        )
+        assert ids != ["PLOINKY_CONTAINER_ID="]
 
 
 @pytest.mark.parametrize(
