@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useId, useRef } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef } from "react";
 
 export interface Tab {
   id: string;
@@ -19,6 +19,11 @@ const STEPS: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1 };
 export function Tabs({ label, tabs, current, onChoose, children }: Props) {
   const id = useId();
   const list = useRef<HTMLDivElement>(null);
+
+  // on a phone there is not room for all: the chosen one is in sight, also when the address chose it
+  useEffect(() => {
+    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [current]);
 
   function move(event: KeyboardEvent) {
     const step = STEPS[event.key];

@@ -51,8 +51,8 @@ export function Preview({ profile }: PartProps) {
               <details key={part.name} className="tool-card">
                 <summary>
                   <span className="dot" style={{ color: COLOURS[index % COLOURS.length] }} />
-                  <b className="grow">{nameOf(part.name)}</b>
-                  <span className="faint small">{part.tokens.toLocaleString()} tokens</span>
+                  <b className="grow breakable">{nameOf(part.name)}</b>
+                  <span className="faint small nowrap">{part.tokens.toLocaleString()} tokens</span>
                 </summary>
                 <div className="tool-card-body">
                   <pre className="code" tabIndex={0}>

@@ -20,6 +20,7 @@ const GraphCard = lazy(() => import("./GraphCard"));
 function summary(agents: AgentStatus[]): string {
   const ready = agents.filter((agent) => agent.ready).length;
   const failed = agents.filter((agent) => agent.state === "FAILED").length;
+  if (agents.length === 0) return "No agent yet";
   const words = [`${plural(agents.length, "agent")}, ${ready} ready`];
   if (failed) words.push(`${failed} failed`);
   return words.join(", ");
