@@ -30,6 +30,8 @@ def test_what_comes_by_a_pipe_goes_with_the_question(town: Stage) -> None:
     assert "/tools" in town.run("ask", stdin="/help").out
     refused = town.run("ask", stdin="", code=2)
     assert "nothing to ask" in refused.err
+    assert "'default' is an assistant" in town.run("ask", "default", code=2).err
+    assert "no such assistant" in town.run("chat", "nobody", code=3).err
 
 
 def test_a_risky_tool_ends_ask_with_four_and_is_asked_for_in_chat(town: Stage) -> None:

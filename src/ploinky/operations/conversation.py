@@ -28,6 +28,21 @@ class Conversation:
         self.session = session
         self.run_id: str | None = None
 
+    async def require(self) -> None:
+        """See that the assistant is there, before anything is said.
+
+        Raises:
+            NotFoundError: ``NO_ASSISTANT``. PloinkyError: the gateway does not run.
+        """
+        await self._rpc.call(
+            "chat.getThread", {"profileId": self._assistant, "sessionId": self.session, "limit": 1}
+        )
+
+    async def is_assistant(self, word: str) -> bool:
+        """Whether ``word`` is the id of an assistant."""
+        rows = (await self._rpc.call_object("profile.list", {})).get("profiles")
+        return isinstance(rows, list) and any(find_text(row, "profileId") == word for row in rows)
+
     async def say(self, text: str) -> AsyncGenerator[JsonObject, None]:
         """Send a message; the events of its run up to ``done``.
 

@@ -45,6 +45,12 @@ def ask(invocation: Invocation, words: tuple[str, ...], session: str, wait_appro
     talk = _open(invocation, assistant, session)
 
     async def work() -> None:
+        if len(message.split()) == 1 and await talk.is_assistant(message):
+            raise UsageError(
+                "NO_MESSAGE",
+                f"'{message}' is an assistant, and there is nothing to ask it.",
+                hint=f"ploinky ask {message} 'What can you do?'",
+            )
         async with aclosing(talk.say(message)) as events:
             async for event in events:
                 teller.tell(event)
@@ -70,6 +76,7 @@ def chat(invocation: Invocation, assistant: str | None, session: str) -> None:
     """
     console = invocation.console
     talk = _open(invocation, assistant, session)
+    run_async(talk.require)
     console.note("Ctrl-C ends a turn, Ctrl-D leaves.", Tone.DIM)
     while True:
         try:
