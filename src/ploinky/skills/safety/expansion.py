@@ -101,7 +101,9 @@ class Expander:
         found = list(self._machine.lookup(part.name))
         if part.sliced and is_given(part.name):
             self._report("obfuscated", f"letters cut out of {part.name}")
-        if part.indirect or not part.simple:
+        if part.indirect:  # a variable by its name: it may be any, also a secret one
+            return [Value(HOLE, each.taints | {Taint.COMPUTED, Taint.SECRET}) for each in found]
+        if not part.simple:
             # an index of an array, a slice, a replacement: nobody follows those
             return [Value(HOLE, each.taints | {Taint.COMPUTED}, variables=each.variables) for each in found]
         if part.operator == "@":

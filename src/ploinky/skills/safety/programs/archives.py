@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from ploinky.skills.safety.invocation import EMPTY, Invocation, Result
@@ -42,7 +43,9 @@ def tar(call: Invocation) -> Result:
         call.report("unknown-option", "tar with an option that is not on the list")
     archive = next(iter(read.values("f", "file")), None)
     if read.has("c", "create") and not read.has("x", "extract", "get"):
-        return _create(call, archive, read.operands)
+        folder = next(iter(read.values("C", "directory", "cd")), None)
+        members = [each if folder is None else _below(folder, each) for each in read.operands]
+        return _create(call, archive, members)
     folders = read.values("C", "directory", "cd", "one-top-level") or [Value(".")]
     result = EMPTY
     for target in folders:
@@ -78,6 +81,13 @@ def system_package(call: Invocation) -> Result:
     installs = any(re.match(r"-\w*[iUFe]|--(?:install|upgrade|import|erase)|-pkg", each) for each in texts)
     if any("://" in each for each in texts):
         call.report("package-source")
+    if (
+        any(
+            re.match(r"-\w*[xXRe]\Z|--(?:extract|raw-extract|control|vextract)\Z", each) for each in texts[:1]
+        )
+        and len(texts) > 2
+    ):
+        unpack_into(call, call.args[-1], call.read_file(call.args[-2]))
     fetched = [
         call.machine.facts(call.place(each).path) for each in call.args if not each.text.startswith("-")
     ]
@@ -85,6 +95,11 @@ def system_package(call: Invocation) -> Result:
         call.report("remote-exec", "installs a package file from the network unchecked")
     call.report("package-install" if installs else "unknown-option", f"{call.program} is not on the list")
     return EMPTY
+
+
+def _below(folder: Value, member: Value) -> Value:
+    """A member of an archive, seen from the folder that tar goes to first."""
+    return member.with_text(posixpath.join(folder.text, member.text))
 
 
 def _create(call: Invocation, archive: Value | None, members: list[Value]) -> Result:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 from ploinky.skills.safety.invocation import Invocation, Result
-from ploinky.skills.safety.places import Zone
+from ploinky.skills.safety.places import HOME, Zone
 from ploinky.skills.safety.values import Stream, Taint
 
 _GIVES_KEYS = re.compile(
@@ -35,7 +35,7 @@ def cipher(call: Invocation) -> Result:
         place = call.place(each)
         if encrypts and place.zone in (Zone.OUTSIDE, Zone.OWN_HOME, Zone.SYSTEM, Zone.SECRET):
             call.report("destruction", "encrypts what is not the skill's")
-        if re.search(r"[/.~]", each.text) and "@" not in each.text:
+        if re.search(r"[/.~]", each.text) and "@" not in each.text.removeprefix(HOME):
             taints |= call.read_file(each).taints
     if any(_GIVES_KEYS.match(each) for each in texts):
         call.report("read-secret", "gives out private keys")
@@ -45,4 +45,4 @@ def cipher(call: Invocation) -> Result:
         call.report("security-off" if remote else "account", "trusts another key")
     elif decrypts or encrypts or not any(_VERIFIES.match(each) for each in texts):
         call.report("unknown-option", f"{call.program} is not on the list")
-    return Result(Stream(taints | ({Taint.DECODED} if decrypts else set())))
+    return Result(Stream(taints | ({Taint.DECODED, Taint.SECRET} if decrypts else set())))

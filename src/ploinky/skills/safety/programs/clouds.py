@@ -33,6 +33,9 @@ _BRINGS_UP = re.compile(
     r"\b(?:apply|create|replace|install|upgrade|init|run|deploy)\b.*(?:[ =:])(?:https?|git|s3|gs|oci)(?:::|://)"
 )
 _KEYS = re.compile(r"\bauth token\b|item get|read op://|kv get")
+_TELLS_KEYS = re.compile(
+    r"token|secrets?\b|^(?:heroku|vercel|railway|fly|flyctl) (?:config|env|variables)\b|credential|kv get"
+)
 _GIVES_OUT = re.compile(r"auth token|print-access-token|get secret|secrets? (?:get|access)")
 _WORDS = (
     (_DESTROYS, "destruction", "removes what others have"),
@@ -42,11 +45,13 @@ _WORDS = (
 )
 CLOUDS = frozenset(
     "gh glab hub gcloud gsutil bq aws az doctl heroku flyctl fly vercel netlify wrangler railway kubectl helm k3s minikube kind "
-    "terraform tofu pulumi ansible ansible-playbook vault op bw wp firebase supabase stripe twilio huggingface-cli hf ollama "
+    "doppler infisical chamber terraform tofu pulumi ansible ansible-playbook vault op bw wp firebase supabase stripe twilio huggingface-cli hf ollama "
     "tailscale mcporter consul nomad eksctl psql mysql mongosh redis-cli sqlcmd amass nmap mongo ansible telegram-send signal-cli wrangler2 "
     "gog himalaya wacli imsg memo things llm mlx sonos eightctl blogwatcher oracle summarize bird".split()
 )
-_APPLIES = frozenset({"terraform", "tofu", "pulumi", "ansible", "ansible-playbook"})
+_APPLIES = frozenset(
+    {"vault", "consul", "nomad", "terraform", "tofu", "pulumi", "ansible", "ansible-playbook"}
+)
 _DATABASES = frozenset({"psql", "mysql", "mongosh", "mongo", "sqlcmd", "redis-cli"})
 _ELSEWHERE = frozenset({"kubectl", "helm", "oc"})  # what they bring up runs in somebody's cluster, which asks
 
@@ -74,7 +79,8 @@ def cloud(call: Invocation) -> Result:
         call.report("remote-exec", "a database executes what comes from the network")
     _brought_in(call, whole)
     _handed_over(call, whole)
-    return Result(Stream(frozenset({Taint.SECRET if "token" in whole else Taint.REMOTE})))
+    secret = _TELLS_KEYS.search(f"{call.program} {whole}")
+    return Result(Stream(frozenset({Taint.SECRET if secret else Taint.REMOTE})))
 
 
 def _brought_in(call: Invocation, whole: str) -> None:
@@ -99,7 +105,7 @@ def _handed_over(call: Invocation, whole: str) -> None:
         reads = [
             call.read_file(each)
             for each in call.args
-            if not each.text.startswith("-") and "/" in each.text and ":" not in each.text
+            if not each.text.startswith("-") and re.match(r"\.\w|[^:]*/[^:]*\Z", each.text)
         ]
         if any(Taint.SECRET in each.taints for each in reads) or _GIVES_OUT.search(whole):
             call.report("exfiltration")
@@ -131,5 +137,7 @@ def _cloud_files(call: Invocation) -> None:
     pairs = zip(["", *call.texts], call.args, strict=False)
     for before, each in pairs:
         named = re.match(r"[~/.@]", each.text) and not before.startswith("-")
-        if named and call.place(each).zone is Zone.SECRET:
+        given = re.match(r"--from-[\w-]+=(?:\w+=)?([~/].*)", each.text)
+        path = each.with_text(given.group(1)) if given else each
+        if (named or given) and call.place(path).zone is Zone.SECRET:
             call.report("exfiltration", "hands over a key")

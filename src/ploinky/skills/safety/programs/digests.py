@@ -72,6 +72,8 @@ def _closed(call: Invocation, pattern: str, *, every: bool = False) -> None:
     for before, each in zip(call.texts, call.args[1:], strict=False):
         if before in ("-out", "-writerand"):
             call.write_file(each)
+        if before in ("-in", "-inkey", "-key"):
+            call.read_file(each)
         if (every or each.text.startswith("-")) and not re.match(pattern, each.text):
             call.report("unknown-option", f"openssl with {each.text!r} is not on the list")
 
@@ -93,5 +95,6 @@ def openssl(call: Invocation) -> Result:
     elif verb in ("version", "rand"):
         _closed(call, r"-(?:hex|base64|[a-z])\Z|\d{1,6}\Z", every=True)
     else:
+        _closed(call, r".*\Z")
         call.report("unknown-option", "openssl with a verb that is not on the list")
     return EMPTY

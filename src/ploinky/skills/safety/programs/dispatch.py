@@ -233,6 +233,8 @@ def _program(call: Invocation, name: str) -> Result:
     if looks_only and name not in DENIED:
         return Result(Stream(frozenset({Taint.COMPUTED})))
     if name in ("npx", "bunx", "pnpx", "uvx", "pipx"):
+        if any(_is_downloaded(call, each.text) for each in call.args if not each.text.startswith("-")):
+            call.report("remote-exec", "runs a program that came from the network unchecked")
         skill_tools.through_npx(call)
     if interpreters.language_of(name) and name not in ("bun", "deno"):
         return interpreters.interpreter(call)

@@ -68,6 +68,11 @@ def judge_words(call: Invocation) -> None:
 _SAYS = re.compile(r"-[mtb]|--(?:body|title|message|notes?|description|text|subject|summary|comment)\Z")
 
 
+def starts_programs(code: str) -> bool:
+    """Whether code in any language starts programs or opens connections."""
+    return _RUNS.search(code) is not None
+
+
 def judge_texts(call: Invocation) -> None:
     """Texts among the arguments that another machine or a container may be told to run: attacks in them count."""
     for before, value in itertools.pairwise([Value(""), *call.args]):

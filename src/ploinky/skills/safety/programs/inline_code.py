@@ -14,7 +14,7 @@ from ploinky.skills.safety.rules import Verdict
 _HOSTILE_MODULES = frozenset(
     "os subprocess socket pty ctypes urllib http ftplib smtplib telnetlib shutil pickle marshal "
     "base64 codecs zlib bz2 importlib builtins code runpy multiprocessing signal webbrowser socketserver paramiko "
-    "asyncio threading tempfile glob pathlib winreg site imp".split()
+    "asyncio threading tempfile glob pathlib winreg site imp pip setuptools ensurepip distutils venv zipimport pdb ftplib poplib imaplib xmlrpc".split()
 )
 _HOSTILE_CALLS = frozenset(
     "exec eval compile __import__ getattr setattr globals locals vars open input breakpoint delattr".split()

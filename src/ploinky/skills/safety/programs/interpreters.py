@@ -121,7 +121,7 @@ def shell(call: Invocation) -> Result:
             call.report("unknown-option", f"a shell with {text!r} is not on the list")
     if args and args[0].text in ("-", "--"):
         args.pop(0)
-    if reads_stdin or not args or args[0].text == "/dev/stdin":
+    if reads_stdin or not args or args[0].text == "/dev/stdin" or args[0].text.startswith("-"):
         return _fed(call)
     return _script(call, args)
 
@@ -227,7 +227,9 @@ def _loads(call: Invocation, language: str) -> None:
         call.report("remote-exec" if re.search(r"https?:", " ".join(call.texts)) else "package-install")
     for each in preloads:
         facts = call.machine.facts(call.place(each).path) if each.text else None
-        if re.match(r"data:|https?:", each.text) or (facts is not None and Taint.REMOTE in facts.taints):
+        if re.match(r"(?:\w+=)?(?:data:|https?:)", each.text) or (
+            facts is not None and Taint.REMOTE in facts.taints
+        ):
             call.report("remote-exec", "loads what came from the network")
 
 

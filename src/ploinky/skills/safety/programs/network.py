@@ -290,9 +290,19 @@ def remote_copy(call: Invocation) -> Result:
         call.report("exfiltration")
     else:
         call.report("account")
-        if operands and not remote[-1]:
-            call.write_file(operands[-1], Stream(REMOTE))
+        _copied(call, operands, remote)
     return EMPTY
+
+
+def _copied(call: Invocation, operands: list[Value], remote: list[bool]) -> None:
+    """What comes from another machine, under its own name where only a folder is given."""
+    target = Value(".") if len(operands) < 2 or remote[-1] else operands[-1]
+    folder = target.text in (".", "..") or target.text.endswith("/")
+    for each, far in zip(operands, remote, strict=True):
+        name = posixpath.basename(each.text.partition(":")[2])
+        if far:
+            path = target.with_text(posixpath.join(target.text, name)) if folder and name else target
+            call.write_file(path, Stream(REMOTE))
 
 
 def ssh(call: Invocation) -> Result:

@@ -22,7 +22,7 @@ _SOURCE_FLAGS = re.compile(
     r"(?:-i|--(?:extra-)?index(?:-url)?|--default-index|--registry|--find-links|-f|--source|--repo(?:sitory)?|--trusted-host|--proxy"
     r"|--allow-insecure\S*|--allow-unauthenticated|--no-gpg-check|--nogpgcheck|--allow-untrusted|--no-verify\S*|--index-strategy"
     r"|--channel|-c|--override-channels|--from-git|--git|--config-settings|--userconfig|--globalconfig|--cert|--node-options"
-    r"|--unsafe-perm|--force-yes|--nodeps|--nosignature|--skip-verify\S*|--ignore-signature\S*|--script-shell|-X|--repository|--extra-experimental-features|--git-url|--tap)(?:=.*)?\Z"
+    r"|--strict-ssl|--no-strict-ssl|--unsafe-perm|--force-yes|--nodeps|--nosignature|--skip-verify\S*|--ignore-signature\S*|--script-shell|-X|--repository|--extra-experimental-features|--git-url|--tap)(?:=.*)?\Z"
 )
 _HARMLESS_SHORT = {"conda": {"-c", "--channel"}, "mamba": {"-c", "--channel"}, "uv": {"-c"}, "pip": {"-c"}, "gem": {"-i"},
                    "npm": {"-f", "-c"}, "brew": {"-f"}, "apt": {"-f"}, "apt-get": {"-f"}, "cargo": {"-f"}, "poetry": {"-f"},
@@ -92,6 +92,8 @@ def _judge_verb(call: Invocation, name: str, verb: str, manager: Manager) -> Non
     runs = verb not in manager.looks | manager.configures or manager.fetches_itself
     if runs and reads_the_network(call):
         return
+    if call.stdin is not None and Taint.REMOTE in call.stdin.taints:
+        call.report("remote-exec", "installs what a list from the network names")
     if any(_RUNS_MORE.match(each) for each in texts):
         call.report("hijack", f"{name} with another program in the place of one of its own")
     if name == "npm" and texts[:1] in (["set-script"], ["pkg"]):

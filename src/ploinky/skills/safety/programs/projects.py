@@ -14,7 +14,7 @@ from dataclasses import replace
 from ploinky.skills.safety.invocation import Invocation, Result
 from ploinky.skills.safety.machine import FileFacts
 from ploinky.skills.safety.places import Zone
-from ploinky.skills.safety.programs.effects import judge_words
+from ploinky.skills.safety.programs.effects import judge_words, starts_programs
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _READ = re.compile(
@@ -227,6 +227,8 @@ def runner(call: Invocation) -> Result:
             call.report("remote-exec", "runs what came from the network unchecked")
         elif any(re.match(r"https?://", each) for each in call.texts):
             call.report("remote-exec", "runs a program from the network")
+        elif fed is not None and starts_programs(fed.text or ""):
+            call.report("inline-code", f"{call.program} is fed code that starts programs")
         else:
             call.report("own-code", f"{call.program} runs what it is given")
     return Result(Stream(frozenset({Taint.COMPUTED})))

@@ -76,6 +76,7 @@ def git(call: Invocation) -> Result:
 
 
 def _other(call: Invocation, verb: str, rest: list[Value]) -> None:
+    call.show(rest)
     if verb.startswith("credential"):
         call.report("read-secret", f"git {verb}")
     elif verb == "bundle" and len(rest) > 1 and rest[0].text == "create":
