@@ -113,7 +113,8 @@ class Invocation:
         if value.text in _INPUT:
             return self.stdin or Stream()
         place = self.place(value)
-        hidden = value.glob and place.zone is Zone.OUTSIDE and _KEYS.search(place.path)
+        dotted = place.path.startswith(f"{HOME}/.") or _KEYS.search(place.path) is not None
+        hidden = value.glob and place.zone is Zone.OUTSIDE and dotted
         if place.zone is Zone.SECRET or hidden:
             self.report("read-secret")
             return Stream(frozenset({Taint.SECRET}))

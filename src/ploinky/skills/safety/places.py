@@ -58,7 +58,7 @@ _SECRET_SYSTEM = re.compile(
 _STARTUP_HOME = re.compile(
     r"\.(?:config/(?:autostart|systemd|fish|environment\.d|pip|uv|npm|git|nvim)|local/(?:bin|lib)"
     r"|local/share/(?:applications|systemd)|bashrc\.d|zshrc\.d|zsh|oh-my-zsh|vim|emacs\.d|ipython|jupyter|pip"
-    r"|openclaw|clawdbot|moltbot|clawdis|ploinky|claude|codex|cursor|gemini|aider|skills|agents)(?:/|\Z)"
+    r"|cargo/(?:config[\w.]*|env|bin)|gradle|m2|openclaw|clawdbot|moltbot|clawdis|ploinky|claude|codex|cursor|gemini|aider|skills|agents)(?:/|\Z)"
 )
 _INSTALLED_SKILL = re.compile(
     rf"{HOME}/(?:\.[a-z]+/(?:workspace/)?skills|clawd/skills)/[\w.-]+/(?:[\w-]+/)*[\w.-]+\.(?:py|sh|js|mjs|ts|rb)\Z"

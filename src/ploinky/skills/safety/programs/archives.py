@@ -167,6 +167,9 @@ def seven_zip(call: Invocation) -> Result:
     verb = operands[0].text if operands else ""
     if verb in ("x", "e"):
         _unpack(call, next(iter(operands[1:]), None), target, writes=True)
+    elif verb == "a" and len(operands) > 1:
+        _create(call, operands[1], operands[2:])
+        call.report("unknown-option", f"{call.program} {verb} is not on the list")
     elif verb not in ("l", "t", "i"):
         call.report("unknown-option", f"{call.program} {verb} is not on the list")
     return EMPTY

@@ -89,6 +89,8 @@ def _brought_in(call: Invocation, whole: str) -> None:
         clone_from(call, call.args[2:])
     if call.program in _ELSEWHERE and re.search(r"(?:^|[ =])(?:http|git|ftp)://", whole):
         call.report("package-source", f"{call.program} brings up what comes without encryption")
+    elif re.search(r"\bplugin install\b.*://", whole):
+        call.report("package-source", f"{call.program} installs a plug-in from a plain address")
     elif call.program not in _ELSEWHERE and _BRINGS_UP.search(whole):
         call.report("package-source", f"{call.program} brings up what a plain address holds")
     if re.search(r"\b(?:release|run|artifact|repo archive) download\b|\brepo archive\b", whole):

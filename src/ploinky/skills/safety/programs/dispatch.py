@@ -270,7 +270,8 @@ def _unknown(call: Invocation) -> Result:
         _fed_unseen(call, taints, fed)
         return out
     if Taint.SECRET in taints | fed:
-        call.report("unknown-command", "an unknown program gets secrets")
+        keeps = effects.views(call.program) or call.program not in system_programs()
+        call.report("unknown-command" if keeps else "exfiltration", "an unknown program gets secrets")
         return out
     if call.args and not call.args[0].quoted and _TOOL_CALL.match(call.args[0].text):
         call.report("not-shell", "a call of an assistant's tool, no command")

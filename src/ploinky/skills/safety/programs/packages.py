@@ -29,7 +29,7 @@ _HARMLESS_SHORT = {"conda": {"-c", "--channel"}, "mamba": {"-c", "--channel"}, "
                    "dotnet": {"-f"}, "pnpm": {"-f", "-c"}, "bun": {"-f", "-c"}, "yarn": {"-f", "-c"}, "go": {"-i", "-c"},
                    "pipx": {"-f", "-c"}}  # fmt: skip
 _ADDRESS = re.compile(
-    r"(?:[\w.-]+ ?@ ?)?(?:git\+)?(?:https?|git|ssh|svn|hg|ftp|file)(?:\+\w+)?://|git@|github:|gitlab:|bitbucket:|gist:"
+    r"(?:[\w.-]+ ?@ ?)?(?:git\+)?(?:https?|git|ssh|svn|hg|ftp|file)(?:\+\w+)?://|[\w./@-]*@(?:git|github|gitlab|bitbucket|gist):|git@|github:|gitlab:|bitbucket:|gist:"
 )
 _PINNED = re.compile(r"[@#=](?:semver:)?[0-9a-f]{40}(?:#|\Z|&)|#sha(?:256|512)[=:-]|--rev[= ][0-9a-f]{40}")
 _SHORT_REPO = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+(?:#.+)?\Z")
