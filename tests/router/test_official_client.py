@@ -141,3 +141,37 @@ async def test_an_agent_reaches_what_its_manifest_enables_and_nothing_else(mode:
             for hidden in ("of_gamma", "of_alpha"):
                 with pytest.raises(MCPError, match="does not enable"):
                     await client.call_tool(hidden)
+
+
+async def test_a_lost_session_is_told_over_http_and_a_client_begins_another() -> None:
+    async with open_stand("alpha") as stand:
+        alpha = stand.agents["alpha"]
+        alpha.configure(alpha.tool("one", "cat > /dev/null; echo here"))
+        await stand.look()
+        async with http_client(stand, "legacy") as client:
+            assert text_of(await client.call_tool("one")) == "here"
+            await forget_sessions(stand)
+            with pytest.raises(MCPError, match="no such session; start with initialize"):
+                await client.call_tool("one")
+        async with http_client(stand, "legacy") as client:
+            assert text_of(await client.call_tool("one")) == "here"
+
+
+async def test_a_lost_session_is_opened_anew_by_the_bridge_and_its_client_notices_nothing() -> None:
+    async with open_stand("alpha") as stand:
+        alpha = stand.agents["alpha"]
+        runs = alpha.folder / "runs"
+        alpha.configure(alpha.tool("one", f"cat > /dev/null; echo ran >> {runs}; echo here"))
+        await stand.look()
+        async with stdio_bridge_client(stand, "legacy") as client:
+            assert text_of(await client.call_tool("one")) == "here"
+            await forget_sessions(stand)
+            assert text_of(await client.call_tool("one")) == "here"
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["one"]
+        assert runs.read_text("utf-8").split() == ["ran", "ran"], "no call was made twice"
+
+
+async def forget_sessions(stand: Stand) -> None:
+    """Another gateway on the same port that knows none of the sessions of the former one."""
+    (stand.root / "sessions.sqlite").unlink()
+    await stand.restart()

@@ -10,6 +10,7 @@ incomplete frame, and one window per conversation.
 from __future__ import annotations
 
 import asyncio
+import mmap
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -109,6 +110,8 @@ class Link:
         sock.setblocking(False)
         self._socket = sock
         self._frames = FrameReader()
+        # kept, because to make one costs more than to read; of the pages those count that were written to
+        self._read_into = memoryview(mmap.mmap(-1, _READ_BYTES, mmap.MAP_PRIVATE))
         self._out = bytearray()
         self._conversations: dict[int, Conversation] = {}
         self._followers: dict[anyio.Event, None] = {}
@@ -258,7 +261,7 @@ class Link:
 
     def _read(self) -> None:
         try:
-            data = self._socket.recv(_READ_BYTES)
+            data = self._read_into[: self._socket.recv_into(self._read_into)]
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from ploinky.base.clock import now_iso
+from ploinky.base.clock import Stamps
 from ploinky.base.files import read_bytes
 from ploinky.base.jsontypes import JsonObject
 from ploinky.secrets.audit import AUDIT_FILE
@@ -46,10 +46,11 @@ class AuditLog:
     def __init__(self, layout: Layout) -> None:
         self._path = layout.logs / AUDIT_FILE
         self._deferred: list[bytes] = []
+        self._stamps = Stamps()
 
     def record(self, record: AuditRecord) -> None:
         """Append one line."""
-        self._write(_line(record))
+        self._write(self._line(record))
 
     def _write(self, lines: bytes) -> None:
         try:
@@ -59,7 +60,7 @@ class AuditLog:
 
     def defer(self, record: AuditRecord) -> None:
         """Append one line at the next ``flush``: on the path of calls, which do not wait for the disk."""
-        self._deferred.append(_line(record))
+        self._deferred.append(self._line(record))
         if len(self._deferred) >= MOST_DEFERRED:
             self.flush()
 
@@ -102,16 +103,15 @@ class AuditLog:
         if full:
             self._path.replace(self._rolled)
 
-
-def _line(record: AuditRecord) -> bytes:
-    facts: JsonObject = {  # by hand: once for every call
-        "event": record.event,
-        "caller": record.caller,
-        "what": record.what,
-        "outcome": record.outcome,
-        "audit_id": record.audit_id,
-        "target": record.target,
-        "ms": round(record.ms, 3),
-        "at": record.at or now_iso(),
-    }
-    return orjson.dumps(facts) + b"\n"
+    def _line(self, record: AuditRecord) -> bytes:
+        facts: JsonObject = {  # by hand: once for every call
+            "event": record.event,
+            "caller": record.caller,
+            "what": record.what,
+            "outcome": record.outcome,
+            "audit_id": record.audit_id,
+            "target": record.target,
+            "ms": round(record.ms, 3),
+            "at": record.at or self._stamps.now(),
+        }
+        return orjson.dumps(facts) + b"\n"

@@ -13,11 +13,10 @@ from ploinky.gateway.hub import EventHub
 from ploinky.gateway.metrics import Metrics
 from ploinky.gateway.mounts import metrics_mount
 from ploinky.gateway.route_feed import RouteFeed
-from ploinky.gateway.rows import Handler, Mount
+from ploinky.gateway.rows import Handler, Mount, Request
 from ploinky.gateway.service_doors import PREFIX as SERVICES
 from ploinky.gateway.service_doors import ServiceDoors
 from ploinky.gateway.service_proxy import ServiceProxy
-from ploinky.gateway.service_sockets import ServiceSockets
 from ploinky.gateway.settings_feed import SettingsFeed
 from ploinky.gateway.telling import Telling
 from ploinky.lifecycle.context import LifecycleContext
@@ -77,7 +76,12 @@ class RouterSide:
         return (metrics_mount(self._metrics), services)
 
     def sockets(self) -> Mapping[str, Handler]:
-        return {f"{SERVICES}/": ServiceSockets(self._doors).handle}
+        async def handle(request: Request) -> None:
+            from ploinky.gateway.service_sockets import ServiceSockets  # with the library, when one comes
+
+            await ServiceSockets(self._doors).handle(request)
+
+        return {f"{SERVICES}/": handle}
 
     def close(self) -> None:
         """End the connections to services."""

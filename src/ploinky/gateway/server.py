@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import anyio.abc
@@ -95,12 +96,19 @@ def _staticly(app: ClosableApp) -> object:
     return None if express is None else staticmethod(express)
 
 
+def _websocket(**parts: Any) -> asyncio.Protocol:
+    """uvicorn's protocol of websockets, loaded when the first one comes."""
+    from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+    return WSProtocol(**parts)
+
+
 def _config(app: ClosableApp, grace_s: float, listen: Listen) -> uvicorn.Config:
     own = {"patience_s": listen.patience_s, "stall_s": listen.stall_s, "express": _staticly(app)}
     return uvicorn.Config(
         app,
         http=type("_Patient", (BoundedProtocol,), own),
-        ws="wsproto",
+        ws=_websocket,  # type: ignore[arg-type]  # uvicorn calls what it takes for a class
         ws_max_size=MAX_MESSAGE_BYTES,
         lifespan="off",
         interface="asgi3",

@@ -28,10 +28,12 @@ from ploinky.workspace.settings import McpServer
 if TYPE_CHECKING:
     import httpx2
     from mcp.client.auth import OAuthClientProvider
+    from mcp.client.auth.oauth2 import OAuthContext
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 OWNER = "owner"
 LOGIN_S = 300.0
+_EARLY_S = 2.0  # a token counts as ended before it ends: clocks differ, and a request takes a moment
 _TOKENS, _CLIENT, _FACTS = "tokens", "client", "facts"
 _PAGE = b"<!doctype html><title>Ploinky</title><p>Signed in. You may close this page.</p>"
 
@@ -60,7 +62,7 @@ class SealedTokens:
         return None if text is None else OAuthToken.model_validate_json(text)
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        ends_at = None if tokens.expires_in is None else time.time() + tokens.expires_in
+        ends_at = None if tokens.expires_in is None else time.time() + tokens.expires_in - _EARLY_S
         facts = {**(await self.facts()), "endsAt": ends_at}
         await self._set(_TOKENS, tokens.model_dump_json(exclude_none=True))
         await self._set(_FACTS, json.dumps(facts))
@@ -75,14 +77,21 @@ class SealedTokens:
         await self._set(_CLIENT, client_info.model_dump_json(exclude_none=True))
 
     async def facts(self) -> JsonObject:
-        """When the tokens end (``endsAt``), and the authorization server's ``metadata``."""
+        """When the tokens end (``endsAt``), the authorization server's ``metadata``, what the server
+        says of itself (``resource``)."""
         text = await anyio.to_thread.run_sync(self._store.get, self._scope, _FACTS)
         facts: JsonObject = {} if text is None else json.loads(text)
         return facts
 
-    async def keep_metadata(self, metadata: object) -> None:
-        """Keep where tokens are renewed, which is asked only once."""
-        await self._set(_FACTS, json.dumps({**(await self.facts()), "metadata": metadata}, default=str))
+    async def keep_metadata(self, context: OAuthContext) -> None:
+        """Keep where tokens are renewed and for what, which is asked only once."""
+        found = {"metadata": context.oauth_metadata, "resource": context.protected_resource_metadata}
+        facts = {
+            name: each.model_dump(mode="json", exclude_none=True)
+            for name, each in found.items()
+            if each is not None
+        }
+        await self._set(_FACTS, json.dumps({**(await self.facts()), **facts}))
 
     def forget(self) -> bool:
         """Delete all of it; whether there was anything."""
@@ -109,19 +118,23 @@ class Login:
             self._seen = stamp
             if not await anyio.to_thread.run_sync(lambda: self._tokens.exist):
                 self._provider = None
-            elif self._provider is None:
-                self._provider = await self._open()
+            else:
+                self._provider = self._provider or await self._open()
+                ends_at = (await self._tokens.facts()).get("endsAt")
+                self._provider.context.token_expiry_time = ends_at if isinstance(ends_at, float) else None
         return self._provider
 
     async def _open(self) -> OAuthClientProvider:
-        from mcp.shared.auth import OAuthMetadata
+        from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 
         provider = _provider(self._url, self._tokens, "http://127.0.0.1/callback", self._refuse, self._refuse)
         facts = await self._tokens.facts()
-        ends_at, metadata = facts.get("endsAt"), facts.get("metadata")
-        provider.context.token_expiry_time = ends_at if isinstance(ends_at, float) else None
+        metadata, resource = facts.get("metadata"), facts.get("resource")
         if metadata is not None:
             provider.context.oauth_metadata = OAuthMetadata.model_validate(metadata)
+        if resource is not None:  # without it, a token may be renewed for no server at all
+            found = ProtectedResourceMetadata.model_validate(resource)
+            provider.context.protected_resource_metadata = found
         return provider
 
     async def _refuse(self, _: str = "") -> None:
@@ -172,9 +185,7 @@ async def login_server(platform: Platform, name: str, user: str) -> AsyncIterato
         tasks.cancel_scope.cancel()
     if outcome:
         raise outcome[0]
-    metadata = provider.context.oauth_metadata
-    if metadata is not None:
-        await tokens.keep_metadata(metadata.model_dump(mode="json", exclude_none=True))
+    await tokens.keep_metadata(provider.context)
     await poke_gateway(platform.layout)
     yield Notice(message=f"Signed in at {name} as {user}.")
     yield Result(value={"server": name, "user": user})
