@@ -85,6 +85,14 @@ def test_a_global_agent_cannot_write_the_control_folder(stage: Stage) -> None:
     assert not (stage.layout.control / "planted").exists()
 
 
+def test_a_global_agent_neither_sees_nor_writes_what_assistants_keep(stage: Stage) -> None:
+    root = stage.root / "assistants"
+    assert (root / "default").is_dir()
+    seen = inside(stage, "wide", f"ls -A {root}; echo x > {root}/planted; echo x > {root}/default/state.db")
+    assert seen.out == ""
+    assert not (root / "planted").exists()
+
+
 def test_an_isolated_agent_sees_nothing_of_another(stage: Stage) -> None:
     other = stage.layout.work_dir("neighbour")
     assert inside(stage, "locked", f"cat {other}/diary.txt").code != 0

@@ -1,5 +1,5 @@
 """Whatever links an agent left and whatever volumes a manifest names: nothing leads out of the workspace, to
-the control files, or to files that hold secrets."""
+the control files, to assistants or to files that hold secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ploinky.workspace.layout import Layout
 from ploinky.workspace.structure import init_workspace
 
 NAMES = st.sampled_from(
-    ["a", "b", "c", "d", "..", ".", ".ploinky", "repos", "data", "agents", ".env", ".cursor"]
+    ["a", "b", "c", "d", "..", ".", ".ploinky", "repos", "data", "agents", "assistants", ".env", ".cursor"]
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 SOURCE = ".ploinky/repos/crew/agent"
@@ -50,6 +50,7 @@ def laid_out(ground: Path, links: dict[str, str]) -> Layout:
     (layout.repos / "crew" / "agent" / "code").mkdir(parents=True)
     (layout.control / "data").mkdir()
     (root / ".env").write_text("KEY=hunter2\n", encoding="utf-8")
+    (root / "assistants" / "default").mkdir(parents=True)
     (root / ".cursor").mkdir()
     (root / ".cursor" / "mcp.json").write_text("{}", encoding="utf-8")
     for name, target in links.items():
@@ -92,7 +93,7 @@ def test_no_volume_leads_out_or_to_what_is_not_for_agents(
         )
     except PloinkyError:
         return  # a refusal is always right; that good volumes pass is the planner's test
-    control = (root / ".ploinky").resolve()
+    control, assistants = (root / ".ploinky").resolve(), root / "assistants"
     allowed = (control / "data", folder.resolve())
     for mount in seen.mounts:
         shown = Path(os.path.realpath(mount.source))
@@ -100,11 +101,13 @@ def test_no_volume_leads_out_or_to_what_is_not_for_agents(
         if shown == root:
             assert mode is RunMode.GLOBAL
             assert mount.target == str(root)
-            assert str(layout.control) in seen.masks
+            assert {str(layout.control), str(assistants)} <= set(seen.masks)
             continue
         assert shown not in control.parents
         if shown == control or control in shown.parents:
             assert any(shown == each or each in shown.parents for each in allowed)
+        assert shown != assistants
+        assert assistants not in shown.parents
         for secret in (root / ".env", root / ".cursor" / "mcp.json"):
             assert shown != secret
             assert shown not in secret.parents

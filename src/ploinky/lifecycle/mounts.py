@@ -21,6 +21,7 @@ from ploinky.manifest.refs import RunMode
 from ploinky.manifest.values import EffectiveConfig
 from ploinky.runtimes.spec import Mount
 from ploinky.secrets.environment import ResolvedEnvironment, expand_shown
+from ploinky.workspace.assistant_folders import assistant_folders, usual_assistant_folder
 from ploinky.workspace.layout import Layout
 
 CODE_TARGET = "/code"
@@ -84,9 +85,13 @@ def find_skills(folder: Path) -> Path | None:
 
 
 def make_folders(layout: Layout, place: Place, config: EffectiveConfig, seen: Seen) -> None:
-    """Make what is to be mounted and is missing: the working folder, volumes, ``node_modules``."""
+    """Make what is to be mounted or masked and is missing: the working folder, volumes, ``node_modules``."""
     for mount in seen.mounts:
         mount.source.mkdir(parents=True, exist_ok=True) if not mount.source.exists() else None
+    if place.mode is RunMode.GLOBAL:
+        usual = usual_assistant_folder(layout)
+        if not usual.exists():
+            usual.mkdir(mode=0o700, exist_ok=True)  # what is missing cannot be masked
     targets = {mount.target: mount.source for mount in seen.mounts}
     for target, options in config.volume_options.items():
         source = targets.get(target)
@@ -183,11 +188,13 @@ def _kept(mount: Mount, kept: Collection[Path]) -> Iterator[Mount]:
 
 
 def _masks(layout: Layout, place: Place) -> tuple[str, ...]:
-    """A global agent sees the workspace, but neither its control files nor files that hold secrets."""
+    """A global agent sees the workspace, but neither its control files nor assistants nor files that hold
+    secrets."""
     if place.mode is not RunMode.GLOBAL:
         return ()
+    folders = [layout.control, *assistant_folders(layout)]
     files = [path for pattern in _SECRET_FILES for path in layout.root.glob(pattern)]
-    return (str(layout.control), *sorted(str(path) for path in files if path.is_file()))
+    return (*map(str, folders), *sorted(str(path) for path in files if path.is_file()))
 
 
 def _volume_source(layout: Layout, host: str) -> Path:
@@ -204,6 +211,12 @@ def _volume_source(layout: Layout, host: str) -> Path:
             f"The volume {host!r} would show the control files in .ploinky.",
             hint="Use a folder of the workspace, or one in .ploinky/data.",
         )
+    if any(_overlap(source, folder) for folder in assistant_folders(layout)):
+        raise UsageError(
+            "VOLUME_FORBIDDEN",
+            f"The volume {host!r} would show what assistants keep: threads, approvals, memory.",
+            hint="Use a folder of its own, or shared/.",
+        )
     if _shows_secrets(layout, source):
         raise UsageError(
             "VOLUME_FORBIDDEN",
@@ -211,6 +224,10 @@ def _volume_source(layout: Layout, host: str) -> Path:
             hint="Use a folder of its own; variables and secrets reach an agent by its manifest's env.",
         )
     return source
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
 
 
 def _shows_secrets(layout: Layout, source: Path) -> bool:
