@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ploinky.assistants.messages import NewMessage, Role
+from ploinky.assistants.sessions import ChannelKind, Session
 from ploinky.base.jsontypes import JsonObject
 from ploinky.workspace.layout import Layout
 from tests.assistants.home import Crew, open_home
@@ -88,3 +90,23 @@ async def test_a_server_that_does_not_know_its_model_is_not_asked_for_it_before_
     assert answers == ["High."] * 3
     assert [each.head.split()[1] for each in server.exchanges].count("/v1/messages") == 3
     assert len(server.exchanges) == 4
+
+
+async def test_the_window_of_an_entry_bounds_what_is_sent(layout: Layout) -> None:
+    entry = {
+        "provider": "anthropic",
+        "baseURL": "http://127.0.0.1:9",
+        "model": "claude",
+        "supportsTools": False,
+    }
+    models = {"wide": {**entry, "maxContextTokens": 100_000}, "small": {**entry, "maxContextTokens": 3000}}
+    sent = {}
+    for name in models:
+        async with open_home(layout, models=models, defaultModel=name) as home:
+            session = Session(name, ChannelKind.WEB)
+            said = [NewMessage(Role.USER, f"{number} " + "tide " * 200) for number in range(40)]
+            await home["default"].threads.append(session, said)
+            context = await home["default"].preview(session)
+        sent[name] = (context.tokens + context.reply_tokens, len(context.dropped))
+    assert sent["wide"][0] > 3000 >= sent["small"][0]
+    assert sent["wide"][1] == 0 < sent["small"][1]

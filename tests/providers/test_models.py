@@ -15,7 +15,6 @@ from ploinky.providers.config import OFFLINE, ModelConfig
 from ploinky.providers.credentials import Keyring
 from ploinky.providers.diagnosis import Diagnosis, diagnose
 from ploinky.providers.errors import ProviderCode, ProviderError
-from ploinky.providers.facts import model_facts
 from ploinky.providers.folding import read_turn
 from ploinky.providers.models import Models
 from ploinky.providers.protocol import FallingBack, TextDelta, TurnOptions, UserMessage
@@ -163,22 +162,6 @@ async def test_a_key_of_the_encrypted_store_reaches_the_server_and_nothing_else(
     assert caught.value.code == ProviderCode.NO_KEY
     for file in layout.root.rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes()
-
-
-async def test_facts_are_the_servers_under_what_the_entry_says(llama: LlamaServer) -> None:
-    keys = Keyring(None, {"K": KEY})
-    entries = {
-        "plain": openai(llama.openai_url, openaiModelId=MODEL, apiKeyRef="env:K"),
-        "small": openai(llama.openai_url, openaiModelId=MODEL, apiKeyRef="env:K", maxContextTokens=1000),
-        "away": openai("http://127.0.0.1:9", supportsTools=False),
-    }
-    models = models_of(keys, **entries)
-    windows = {}
-    for name in entries:
-        facts = await model_facts(models.provider(name), models.require_entry(name))
-        windows[name] = (facts.context_tokens, facts.tools)
-    await models.aclose()
-    assert windows == {"plain": (llama.context, None), "small": (1000, None), "away": (None, False)}
 
 
 async def examined(entry: Entry, environ: Mapping[str, str]) -> Diagnosis:

@@ -111,18 +111,6 @@ class AgentTools(Protocol):
         ...
 
 
-class NoAgents:
-    """No agents at all."""
-
-    def tools(self) -> Sequence[AgentTool]:
-        return ()
-
-    async def call(
-        self, agent: str, tool: str, arguments: JsonObject, *, caller: str, on_progress: OnProgress
-    ) -> ToolOutcome:
-        return ToolOutcome(f"There is no agent '{agent}'.", is_error=True)
-
-
 def schema(required: Sequence[str] = (), **properties: JsonValue) -> JsonObject:
     """A JSON Schema of an object with these properties and no others."""
     return {

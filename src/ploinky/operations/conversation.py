@@ -11,7 +11,7 @@ from contextlib import aclosing
 import anyio
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.jsontypes import JsonObject, JsonValue, find_object, find_text
+from ploinky.base.jsontypes import JsonObject, JsonValue, find_text
 from ploinky.operations.gateway_rpc import GatewayRpc
 
 _BROKEN = ("GATEWAY_LOST", "GATEWAY_UNREACHABLE", "GATEWAY_PROTOCOL")
@@ -87,8 +87,3 @@ class Conversation:
         """End the run that is under way."""
         if self.run_id is not None:
             await self._rpc.call("agent.cancel", {"profileId": self._assistant, "runId": self.run_id})
-
-
-def data_of(event: JsonObject) -> JsonObject:
-    """What an event says."""
-    return find_object(event, "data") or {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import anyio
 
 from ploinky.base.errors import PloinkyError
-from ploinky.base.jsontypes import JsonObject, find_text
+from ploinky.base.jsontypes import JsonObject
 from ploinky.mcp.messages import METHOD_NOT_FOUND, RpcError
 from ploinky.mcp.upstream import Ask, Back, ClientFacts, Conversation, Upstream
 
@@ -90,7 +90,3 @@ class Talks:
             await conversation.request(Ask(ask.id, SET_LEVEL, self._level, self.client, ask.back))
         except (RpcError, PloinkyError):
             return  # an agent that takes no level is still of use
-
-
-def level_of(params: JsonObject) -> str:
-    return find_text(params, "level") or ""
