@@ -331,6 +331,15 @@ COMMANDS = (
         ),
     ),
     Entry("serve", "Run the gateway in the foreground.", "serve:serve", GATEWAY),
+    Entry(
+        "service",
+        "Let systemd run the gateway.",
+        section=GATEWAY,
+        children=(
+            Entry("install", "Write a unit of the user's systemd that runs the gateway.", "serve:install"),
+            Entry("uninstall", "Remove that unit.", "serve:uninstall"),
+        ),
+    ),
     Entry("open", "Open the web UI, logged in.", "serve:open_", GATEWAY),
     Entry("password", "Let people log in to the web UI by a password.", "serve:password", GATEWAY),
     Entry(

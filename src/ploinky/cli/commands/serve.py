@@ -1,4 +1,4 @@
-"""``serve``, ``open`` and ``password``."""
+"""``serve``, ``service``, ``open`` and ``password``."""
 
 from __future__ import annotations
 
@@ -35,6 +35,28 @@ def serve(invocation: Invocation, port: int | None) -> None:
     run_async(lambda: run_gateway_here(platform, choices, port=listening.port), fast=True)
 
 
+@command("install", "ploinky service install", "ploinky service install --print")
+@click.option("--print", "only_print", is_flag=True, help="Print the unit instead of writing it.")
+def install(invocation: Invocation, only_print: bool) -> None:
+    """Write a unit of the user's systemd that runs the gateway.
+
+    It runs what 'ploinky serve' runs, in this workspace; systemd starts it anew when it dies. Agents go on
+    running meanwhile. The unit has the PATH of now; secrets that are only exported do not reach it.
+    """
+    from ploinky.operations.service_unit import install_service
+
+    show = _show_unit if only_print else None
+    perform(invocation, functools.partial(install_service, only_print=only_print), show=show)
+
+
+@command("uninstall", "ploinky service uninstall")
+def uninstall(invocation: Invocation) -> None:
+    """Remove the unit of systemd that runs the gateway."""
+    from ploinky.operations.service_unit import uninstall_service
+
+    perform(invocation, uninstall_service)
+
+
 @command("open", "ploinky open", "ploinky open --print")
 @click.option("--print", "only_print", is_flag=True, help="Print the link instead of opening a browser.")
 def open_(invocation: Invocation, only_print: bool) -> None:
@@ -66,3 +88,8 @@ def password(invocation: Invocation, forget: bool) -> None:
 def _show_link(console: Console, value: JsonValue) -> None:
     if isinstance(value, dict) and not value["opened"]:
         console.line(str(value["url"]))
+
+
+def _show_unit(console: Console, value: JsonValue) -> None:
+    if isinstance(value, dict):
+        console.line(str(value["text"]).rstrip("\n"))
