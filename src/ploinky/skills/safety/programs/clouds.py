@@ -34,10 +34,24 @@ _BRINGS_UP = re.compile(
 )
 _KEYS = re.compile(r"\bauth token\b|item get|read op://|kv get")
 _TELLS_KEYS = re.compile(
-    r"token|secrets?\b|^(?:heroku|vercel|railway|fly|flyctl) (?:config|env|variables)\b|credential|kv get"
+    r"token|secrets?\b|access-key|keys create|login-profile|credentials? reset|^(?:heroku|vercel|railway|fly|flyctl) (?:config|env|variables)\b|credential|kv get"
 )
 _GIVES_OUT = re.compile(r"auth token|print-access-token|get secret|secrets? (?:get|access)")
+_GAINS = re.compile(
+    r"\b(?:create|add|apply|patch|replace|edit)\b.*\b(?:cluster-?)?role-?binding|--(?:cluster-?)?role[= ](?:cluster-admin|roles/owner)\b"
+    r"|\bdebug\b.*\bnodes?/|\bnode-shell\b|--as[= ]system:|-user-to-group\b|\brole assignment create\b|:policy/AdministratorAccess\b"
+    r"|\b(?:add-iam-policy-binding|set-iam-policy|(?:attach|put)-(?:user|role|group)-policy|update-assume-role-policy)\b",
+    re.IGNORECASE,
+)
 _WORDS = (
+    (
+        re.compile(
+            r"--overrides[= ].*(?:hostPID|hostPath|hostNetwork|privileged)|\balter (?:role|user) .*\bsuperuser\b",
+            re.IGNORECASE,
+        ),
+        "privilege",
+        "gets the rights of the host or of the owner",
+    ),
     (_DESTROYS, "destruction", "removes what others have"),
     (_PROGRAMS, "inline-code", "a database that starts programs or writes files"),
     (_KEYS, "read-secret", "asks for a key"),
@@ -66,6 +80,8 @@ def cloud(call: Invocation) -> Result:
     for pattern, rule, why in _WORDS:
         if pattern.search(whole):
             call.report(rule, why)
+    if _GAINS.search(" ".join(each for each in texts if not re.search(r"\s", each))):
+        call.report("privilege", "gives or takes rights over what others have")
     if asks_for_a_key(call):
         call.report("read-secret", "asks for a key")
     if call.program == "ansible" and {"-b", "--become"} & set(texts) and "localhost" in texts:

@@ -79,7 +79,7 @@ HANDLERS: dict[str, Handler] = {
         ("sed gsed", text_tools.sed),
         ("awk gawk mawk nawk", text_tools.awk),
         ("find gfind", text_tools.find),
-        ("sqlite3", data_tools.sqlite),
+        ("sqlite3 duckdb", data_tools.sqlite),
         ("ed red", data_tools.line_editor),
         ("read mapfile readarray", text_tools.read_builtin),
         ("cp mv install ginstall", file_tools.copy),

@@ -31,6 +31,10 @@ _HARMLESS_SHORT = {"conda": {"-c", "--channel"}, "mamba": {"-c", "--channel"}, "
 _ADDRESS = re.compile(
     r"(?:[\w.-]+ ?@ ?)?(?:git\+)?(?:https?|git|ssh|svn|hg|ftp|file)(?:\+\w+)?://|[\w./@-]*@(?:git|github|gitlab|bitbucket|gist):|git@|github:|gitlab:|bitbucket:|gist:"
 )
+_NIXPKGS = re.compile(
+    r"(?:[\w.-]+=)?(?:github:NixOS/nixpkgs(?:[/?]|\Z)|https://github\.com/NixOS/nixpkgs/|https://nixos\.org/channels/"
+    r"|https://channels\.nixos\.org/)"
+)
 _PINNED = re.compile(r"[@#=](?:semver:)?[0-9a-f]{40}(?:#|\Z|&)|#sha(?:256|512)[=:-]|--rev[= ][0-9a-f]{40}")
 _SHORT_REPO = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+(?:#.+)?\Z")
 
@@ -144,8 +148,9 @@ def _bad_source(call: Invocation, name: str, texts: list[str], words: list[str],
         each for each in texts if _ADDRESS.match(each.partition("=")[2] if each.startswith("-") else each)
     ]
     flags = _source_flags(name, texts)
-    if name in ("nix", "nix-shell"):
-        addresses = [each for each in addresses if not each.startswith("github:NixOS/nixpkgs")]
+    if name.startswith("nix"):  # the search path names its channels: nixpkgs=ADDRESS
+        addresses += [each for each in texts if _ADDRESS.match(each.partition("=")[2])]
+        addresses = [each for each in addresses if not _NIXPKGS.match(each)]
         flags = []
     hooks = [
         each

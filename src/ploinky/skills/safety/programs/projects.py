@@ -29,6 +29,7 @@ _READ = re.compile(
 RUNNERS = frozenset(
     "java javaw jshell mono wine wine64 wasmtime wasmer box64 qemu-x86_64 qemu-aarch64 kotlin dart nim zig crystal runghc runhaskell "
     "nix-build nix-instantiate ocaml erl escript clojure clj bb janet fennel sbcl octave tcc rlang appimage-run pytest py.test nosetests jest mocha vitest "
+    "jbang kscript scala-cli amm dotnet-script csi cling rdmd rust-script joker lein boot nbb yaegi gorun vite-node esrun zx ansible-pull "
     "electron gforth ansible-playbook vagrant jupyter papermill streamlit uvicorn gunicorn flask django-admin celery".split()
 )
 
@@ -217,6 +218,15 @@ def judge_inside(call: Invocation) -> None:
             call.report(rule, "what runs inside")
 
 
+_FAR_PROGRAM = re.compile(
+    r"(?:--(?:url|jar|source|repo\w*|include|plugin)=|(?:-I)?\w+=(?!https://(?:github\.com/NixOS/nixpkgs/|(?:channels\.)?nixos\.org/)))?"
+    r"(?:git\+)?(?:https?|ssh|git)://|[\w.-]+@[\w.-]+:\w"
+)
+_NAMES_A_SOURCE = re.compile(
+    r"[{(\[\s][^\"']*[\"'](?:git\+)?(?:https?|ssh|git)://"
+)  # data with an address in it
+
+
 def runner(call: Invocation) -> Result:
     """A program that runs its argument or its project: ``java -jar``, ``pytest``, ``wasmtime``."""
     fed = call.stdin
@@ -225,8 +235,10 @@ def runner(call: Invocation) -> Result:
         facts = call.machine.facts(call.machine.cwd)
         if is_unchecked(facts) or (fed is not None and Taint.REMOTE in fed.taints):
             call.report("remote-exec", "runs what came from the network unchecked")
-        elif any(re.match(r"https?://", each) for each in call.texts):
+        elif any(_FAR_PROGRAM.match(each) for each in call.texts):
             call.report("remote-exec", "runs a program from the network")
+        elif any(_NAMES_A_SOURCE.search(each) for each in call.texts):
+            call.report("package-source", f"{call.program} is told of a source of packages")
         elif fed is not None and starts_programs(fed.text or ""):
             call.report("inline-code", f"{call.program} is fed code that starts programs")
         else:

@@ -20,6 +20,10 @@ _SED_SAFE = re.compile(
     r"|[aic]\\?\s*[^\n]*|y(?P<e>[/|])[^\n]*)\s*\Z",
     re.DOTALL,
 )
+_SED_SUBSTITUTES = re.compile(
+    r"\s*s(?P<d>[/|#,:@!~%])(?:(?!(?P=d))[^\\\n]|\\.)*(?P=d)(?:(?!(?P=d))[^\\\n]|\\.)*(?P=d)[gpiIm0-9]*\s*\Z",
+    re.DOTALL,
+)
 _AWK_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|(?<=[~(,!&|{;\s])/(?:[^/\\\n]|\\.)+/|\A/(?:[^/\\\n]|\\.)+/')
 _AWK_TOKEN = re.compile(
     r"\s+|\d+(?:\.\d+)?|\$|[{}();,\[\]]|&&|\|\||[-+*/%^]=?|\+\+|--|[=!<]=?|>=|>\s*(?=\d)|>(?=[^;{}]*[)])|~|\?|:|[A-Za-z_]\w*\s*\(?|[\n]"
@@ -145,7 +149,10 @@ def sed(call: Invocation) -> Result:
     for script_file in read.values("f", "file"):
         _odd_sed(call, _script_from(call, script_file).strip())
     for script in scripts:
-        for each in re.split(r";\s*(?=[\d$/sdpq])", script.text):
+        whole = _SED_SUBSTITUTES.match(script.text)  # a ';' in it is text
+        if not whole:
+            _odd_sed(call, script.text.strip())
+        for each in [] if whole else re.split(r";\s*(?=[\d$/sdpq])", script.text):
             if not _SED_SAFE.match(each.strip().strip("{}").strip()):
                 call.report("unknown-option", "a sed script with commands that are not on the list")
                 _odd_sed(call, each.strip())
