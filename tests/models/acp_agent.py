@@ -1,7 +1,8 @@
 """An agent made with the official SDK of the Agent Client Protocol; what it does depends on what it is told.
 
-It knows ``forever``, ``permission``, ``crash``, ``sign in``, ``child PATH`` and ``tool``; anything else gets
-``Good morning.``
+It knows ``forever``, ``permission``, ``announced permission``, ``crash``, ``sign in``, ``child PATH`` and
+``tool``; anything else gets ``Good morning.`` What was announced is asked by its id alone, as Mistral Vibe
+does, and a denial ends the turn as cancelled.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class ScriptedAgent:
         if "tool" in text:
             await self._use_a_tool(session_id)
         if "permission" in text:
-            await self._say(session_id, await self._ask(session_id))
+            answer = await self._ask(session_id, announced="announced" in text)
+            await self._say(session_id, answer)
+            if "announced" in text and "approve" not in answer:
+                return PromptResponse(stop_reason="cancelled")
         else:
             await self._answer(session_id, forever="forever" in text)
         usage = Usage(total_tokens=30, input_tokens=20, output_tokens=6, cached_read_tokens=4)
@@ -81,11 +85,14 @@ class ScriptedAgent:
         await self._client.session_update(session_id, start_tool_call("c-1", "Read the map", kind="read"))
         await self._client.session_update(session_id, update_tool_call("c-1", status="completed"))
 
-    async def _ask(self, session_id: str) -> str:
+    async def _ask(self, session_id: str, *, announced: bool) -> str:
         assert self._client is not None
-        call = ToolCallUpdate(
-            tool_call_id="c-2", title="Delete the harbour", kind="delete", raw_input={"path": "harbour"}
-        )
+        whole = start_tool_call("c-2", "Delete the harbour", kind="delete", raw_input={"path": "harbour"})
+        call = ToolCallUpdate(tool_call_id="c-2")
+        if announced:
+            await self._client.session_update(session_id, whole)
+        else:
+            call = ToolCallUpdate.model_validate(whole.model_dump(exclude={"session_update"}))
         answer = await self._client.request_permission(session_id, call, list(default_permission_options()))
         chosen = answer.outcome.option_id if isinstance(answer.outcome, AllowedOutcome) else "nothing"
         return f"You chose {chosen}."

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Install the npm packages that tests start (real servers and clients made by others) into node_modules here.
+# package-lock.json leaves out what Qwen Code can do without: a native terminal and clipboard.
 # Does nothing when nothing changed. NPM_SCRIPT is the file of npm that node runs; without it: npm itself.
 set -eu
 cd "$(dirname "$0")"

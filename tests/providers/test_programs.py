@@ -232,6 +232,18 @@ async def test_an_acp_agent_is_permitted_once_what_was_asked_or_denied() -> None
     assert (await say(make(ACP), "permission")).message.text == "You chose reject."
 
 
+async def test_what_an_acp_agent_announced_is_known_when_it_asks_by_the_id_alone() -> None:
+    asked: list[PermissionRequest] = []
+
+    async def deny(request: PermissionRequest) -> bool:
+        asked.append(request)
+        return False
+
+    fold = await say(make(ACP), "announced permission", permit=deny)
+    assert asked == [PermissionRequest("c-2", "Delete the harbour", "delete", {"path": "harbour"})]
+    assert fold.message.text == "You chose reject."  # that it ends by the denial is no failure
+
+
 async def test_an_acp_agent_that_wants_a_sign_in_says_how() -> None:
     error = await failure(make(ACP), "sign in")
     assert error.code == ProviderCode.NO_KEY

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -56,7 +57,18 @@ REASONS: dict[str, StopReason] = {
     "max_tokens": StopReason.MAX_TOKENS,
     "max_turn_requests": StopReason.MAX_TOKENS,
     "refusal": StopReason.REFUSED,
+    "cancelled": StopReason.END,  # how some agents end when a permission is denied
 }
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What is known of a tool that the agent uses; agents tell it piece by piece."""
+
+    title: str = ""
+    kind: str = "other"
+    arguments: JsonObject | None = None
+    begun: bool = False
 
 
 class AcpProvider:
@@ -126,7 +138,9 @@ class _Conversation:
         self._session = ""
         self._images = False
         self._thought: list[str] = []
-        self._titles: dict[str, str] = {}
+        self._calls: dict[str, _Call] = {}
+        self._counted: Usage | None = None
+        self._asking = False
         self.reason = StopReason.END
         self.agent = ""
 
@@ -155,6 +169,7 @@ class _Conversation:
                 data = b64encode(image.data).decode()
                 blocks.append({"type": "image", "mimeType": image.media_type, "data": data})
         number = self._send("session/prompt", {"sessionId": self._session, "prompt": blocks})
+        self._asking = True
         while True:
             told = await self._read()
             if "method" in told:
@@ -162,6 +177,7 @@ class _Conversation:
                     yield event
             elif told.get("id") == number:
                 break
+        self._asking = False
         result = self._result(told)
         for event in self._thought_over():
             yield event
@@ -169,14 +185,14 @@ class _Conversation:
         if reason not in REASONS:
             raise self._malformed("ended its answer in an unknown way")
         self.reason = REASONS[reason]
-        usage = find_object(result, "usage")
+        counted = find_object(result, "usage")
+        usage = self._counted if counted is None else _usage(counted)
         if usage is not None:
-            cached = integer(usage, "cachedReadTokens")
-            yield Usage(integer(usage, "inputTokens") + cached, integer(usage, "outputTokens"), cached)
+            yield usage
 
     def close(self) -> None:
         """Ask it to stop what it does; it is ended in any case."""
-        if self._session:
+        if self._asking:
             self._write({"method": "session/cancel", "params": {"sessionId": self._session}})
 
     async def _ask(self, method: str, params: JsonObject) -> JsonObject:
@@ -197,36 +213,28 @@ class _Conversation:
         if "id" not in told:
             return []
         if method == "session/request_permission":
-            self._write({"id": told["id"], "result": {"outcome": await self._decide(params)}})
-        else:
-            missing: JsonObject = {"code": METHOD_NOT_FOUND, "message": "This client does not offer that."}
-            self._write({"id": told["id"], "error": missing})
+            update = find_object(params, "toolCall") or {}
+            allowed = await self._decide(update)
+            self._write({"id": told["id"], "result": {"outcome": _outcome(params, allowed=allowed)}})
+            return list(self._begun(update)) if allowed else []
+        missing: JsonObject = {"code": METHOD_NOT_FOUND, "message": "This client does not offer that."}
+        self._write({"id": told["id"], "error": missing})
         return []
 
-    async def _decide(self, params: JsonObject) -> JsonObject:
-        """The answer to a request; a permission for once only, never one for always."""
-        call = find_object(params, "toolCall") or {}
-        call_id = find_text(call, "toolCallId") or ""
-        request = PermissionRequest(
-            call_id=call_id,
-            title=find_text(call, "title") or self._titles.get(call_id, ""),
-            kind=find_text(call, "kind") or "other",
-            arguments=find_object(call, "rawInput") or {},
-        )
+    async def _decide(self, update: JsonObject) -> bool:
+        """Whether the agent may do what it asks for, which it may have told before it asks."""
+        call_id, call = self._known(update)
+        request = PermissionRequest(call_id, call.title, call.kind, call.arguments or {})
         began = anyio.current_time()
         allowed = self._permit is not None and await self._permit(request)
         self._pace.allow(anyio.current_time() - began)
-        wanted = "allow_once" if allowed else "reject_once"
-        options = params.get("options")
-        for option in options if isinstance(options, list) else ():
-            if find_text(option, "kind") == wanted:
-                return {"outcome": "selected", "optionId": find_text(option, "optionId") or ""}
-        return {"outcome": "cancelled"}
+        return allowed
 
     def _update(self, update: JsonObject) -> Iterator[TurnEvent]:
         text = find_text(find_object(update, "content"), "text") or ""
         match find_text(update, "sessionUpdate"):
             case "agent_message_chunk":
+                self._count(update)
                 yield from self._thought_over()
                 if text:
                     yield TextDelta(text)
@@ -235,20 +243,49 @@ class _Conversation:
                     self._thought.append(text)
                     yield ThinkingDelta(text)
             case "tool_call":
-                yield from self._tool(update, "started")
+                yield from self._begun(update)
+                yield from self._ended(update)
             case "tool_call_update":
-                yield from self._tool(update, "")
+                yield from self._ended(update)
             case _:
                 pass  # plans, modes and commands of the agent are its own matter
 
-    def _tool(self, update: JsonObject, status: str) -> Iterator[TurnEvent]:
+    def _known(self, update: JsonObject) -> tuple[str, _Call]:
+        """The id of a call, and all that was told of it until now."""
         call_id = find_text(update, "toolCallId") or ""
-        title = find_text(update, "title") or self._titles.get(call_id, "")
-        self._titles[call_id] = title
-        told = find_text(update, "status")
-        status = told if told in ("completed", "failed") else status
-        if status:
-            yield ProviderTool(call_id, title, status)
+        before = self._calls.get(call_id, _Call())
+        call = replace(
+            before,
+            title=find_text(update, "title") or before.title,
+            kind=find_text(update, "kind") or before.kind,
+            arguments=find_object(update, "rawInput") or before.arguments,
+        )
+        self._calls[call_id] = call
+        return call_id, call
+
+    def _begun(self, update: JsonObject) -> Iterator[TurnEvent]:
+        """That a tool is used, told once: some agents tell it, some only ask to be permitted."""
+        call_id, call = self._known(update)
+        if not call.begun:
+            self._calls[call_id] = replace(call, begun=True)
+            yield ProviderTool(call_id, call.title, "started")
+
+    def _ended(self, update: JsonObject) -> Iterator[TurnEvent]:
+        call_id, call = self._known(update)
+        status = find_text(update, "status")
+        if status in ("completed", "failed"):
+            yield ProviderTool(call_id, call.title, status)
+
+    def _count(self, update: JsonObject) -> None:
+        """Add what one question to a model took, for agents that tell it with their pieces."""
+        counted = find_object(find_object(update, "_meta"), "usage")
+        if counted is not None:
+            more, before = _usage(counted), self._counted or Usage(0, 0)
+            self._counted = Usage(
+                before.input_tokens + more.input_tokens,
+                before.output_tokens + more.output_tokens,
+                before.cached_input_tokens + more.cached_input_tokens,
+            )
 
     def _thought_over(self) -> Iterator[TurnEvent]:
         if self._thought:
@@ -258,7 +295,7 @@ class _Conversation:
     def _result(self, told: JsonObject) -> JsonObject:
         error = find_object(told, "error")
         if error is not None:
-            words = quoted(find_text(error, "message") or "", *self._secrets)
+            words = quoted(_complaint(error), *self._secrets)
             if integer(error, "code") == AUTH_REQUIRED:
                 raise ProviderError(
                     ProviderCode.NO_KEY,
@@ -286,6 +323,31 @@ class _Conversation:
 
     def _malformed(self, what: str) -> ProviderError:
         return ProviderError(ProviderCode.MALFORMED, f"The agent {what}; the turn was stopped.")
+
+
+def _outcome(params: JsonObject, *, allowed: bool) -> JsonObject:
+    """The answer to a request; a permission for once only, never one for always."""
+    wanted = "allow_once" if allowed else "reject_once"
+    options = params.get("options")
+    for option in options if isinstance(options, list) else ():
+        if find_text(option, "kind") == wanted:
+            return {"outcome": "selected", "optionId": find_text(option, "optionId") or ""}
+    return {"outcome": "cancelled"}
+
+
+def _usage(counted: JsonObject) -> Usage:
+    """By the protocol the cached tokens are not among the input; by the total of some agents they are."""
+    cached, taken = integer(counted, "cachedReadTokens"), integer(counted, "inputTokens")
+    made = integer(counted, "outputTokens")
+    among = integer(counted, "totalTokens") == taken + made
+    return Usage(taken if among else taken + cached, made, cached)
+
+
+def _complaint(error: JsonObject) -> str:
+    """The message of an error, and its details where the message alone says nothing."""
+    data = error.get("data")
+    details = data if isinstance(data, str) else find_text(find_object(error, "data"), "details")
+    return ": ".join(part for part in (find_text(error, "message"), details) if part)
 
 
 def _key_variable(config: ModelConfig, model_id: str) -> str | None:
