@@ -1,1 +1,3 @@
-"""The safety analysis of skills: everything that a stranger wants to run or to say, judged before it happens."""
+"""The safety analysis of skills: everything that a stranger wants to run or to say,
+judged before it happens.
+"""

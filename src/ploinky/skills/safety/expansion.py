@@ -1,4 +1,6 @@
-"""Words made into arguments: parameters, substitutions, tildes, braces, splitting. Every alternative is kept."""
+"""Words made into arguments: parameters, substitutions, tildes, braces, splitting.
+Every alternative is kept.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class _Piece:
 
 
 class Expander:
-    """Expands words for one statement; ``run`` evaluates substitutions, ``assign`` sets what ``${x:=y}`` does."""
+    """Expands words for one statement;
+    ``run`` evaluates substitutions, ``assign`` sets what ``${x:=y}`` does.
+    """
 
     def __init__(self, machine: Machine, run: Run, report: Report, assign: Assigns) -> None:
         self._machine = machine

@@ -1,7 +1,7 @@
 """One simple command as the programs' rules see it: name, arguments, input, and what may be asked and told.
 
-``read_file``, ``write_file`` and ``run_file`` judge a path by its zone and by what is known of the file; every
-rule goes through them.
+``read_file``, ``write_file`` and ``run_file`` judge a path by its zone and by what is known of the file;
+every rule goes through them.
 """
 
 from __future__ import annotations
@@ -28,21 +28,24 @@ if TYPE_CHECKING:
     from ploinky.skills.safety.walk import Walker
 
 _INSTRUCTIONS = frozenset(
-    "skill.md agents.md claude.md soul.md heartbeat.md memory.md tools.md identity.md user.md gemini.md bootstrap.md "
-    ".cursorrules .clinerules .windsurfrules copilot-instructions.md system_prompt.md instructions.md".split()
+    "skill.md agents.md claude.md soul.md heartbeat.md memory.md tools.md identity.md user.md gemini.md "
+    "bootstrap.md .cursorrules .clinerules .windsurfrules copilot-instructions.md system_prompt.md "
+    "instructions.md".split()
 )
 _SCRIPT_ENDINGS = (".sh", ".bash", ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".lua")
-_SCRIPT_FOLDERS = ("scripts/", "bin/", "tools/", "src/", "lib/", "assets/", "cli/", "skills/", "dist/", "node_modules/.bin/",
-                   ".venv/bin/", "venv/bin/", "env/bin/", "references/")  # fmt: skip
+_SCRIPT_FOLDERS = ("scripts/", "bin/", "tools/", "src/", "lib/", "assets/", "cli/", "skills/",
+                   "dist/", "node_modules/.bin/", ".venv/bin/", "venv/bin/", "env/bin/",
+                   "references/")  # fmt: skip
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|dev/stdin|proc/(?:self|\$\$|\d+|\0)/fd)(?:/|\Z)")
 _RUN_BY_NAME = re.compile(
-    r"\.(?:bash(?:rc|_profile|_login|_logout|_aliases)|zsh(?:rc|env)|z(?:profile|login|logout)|profile|xprofile|xinitrc)"
-    r"|authorized_keys2?|(?:site|user)customize\.py|.*\.pth"
+    r"\.(?:bash(?:rc|_profile|_login|_logout|_aliases)|zsh(?:rc|env)|z(?:profile|login|logout)|profile"
+    r"|xprofile|xinitrc)|authorized_keys2?|(?:site|user)customize\.py|.*\.pth"
 )
 _READ_BY_OTHERS = re.compile(
-    r"(?:.*/)?\.(?:claude|cursor|codex|gemini|windsurf|continue|aider|opencode|vscode|idea|devcontainer|husky|circleci|github/workflows"
-    r"|github/actions|config/git)/|(?:.*/)?\.(?:mcp\.json|pre-commit-config\.yaml|gitmodules|gitlab-ci\.yml|travis\.yml|aider\.conf\.yml"
-    r"|yarnrc(?:\.yml)?|pnpmfile\.cjs|condarc|bazelrc|Rprofile)\Z"
+    r"(?:.*/)?\.(?:claude|cursor|codex|gemini|windsurf|continue|aider|opencode|vscode|idea|devcontainer"
+    r"|husky|circleci|github/workflows"
+    r"|github/actions|config/git)/|(?:.*/)?\.(?:mcp\.json|pre-commit-config\.yaml|gitmodules|gitlab-ci\.yml"
+    r"|travis\.yml|aider\.conf\.yml|yarnrc(?:\.yml)?|pnpmfile\.cjs|condarc|bazelrc|Rprofile)\Z"
 )
 _KEYS = re.compile(r"/(?:g?shadow|passwd|sudoers|id_\w+|credentials|\.netrc|authorized_keys|environ)-?\Z")
 _ENVIRONMENT_FILE = re.compile(
@@ -191,7 +194,9 @@ class Invocation:
                     self.report("read-secret", f"{self.program} is shown a key")
 
     def run_file(self, value: Value, arguments: Sequence[Value] = ()) -> Result:
-        """A file is executed: never what came from the network unchecked, asked where it is not the skill's."""
+        """A file is executed: never what came from the network unchecked,
+        asked where it is not the skill's.
+        """
         self.show(arguments)
         fed = self.stdin.taints if self.stdin is not None else NONE
         if value.taints & {Taint.PIPE, Taint.REMOTE, Taint.DECODED} or _DESCRIPTOR.match(value.text):

@@ -16,8 +16,9 @@ from ploinky.skills.safety.syntax import Statement
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
 MOST_ALTERNATIVES = 12
-_SKILL_NAMES = ("SKILL_DIR", "SKILL_HOME", "SKILL_PATH", "SKILLS_DIR", "INSTALL_DIR", "BASE_DIR", "baseDir",
-                "CLAUDE_SKILL_DIR", "CLAUDE_PLUGIN_ROOT", "SKILL_ROOT", "skillDir")  # fmt: skip
+_SKILL_NAMES = ("SKILL_DIR", "SKILL_HOME", "SKILL_PATH", "SKILLS_DIR", "INSTALL_DIR",
+                "BASE_DIR", "baseDir", "CLAUDE_SKILL_DIR", "CLAUDE_PLUGIN_ROOT", "SKILL_ROOT",
+                "skillDir")  # fmt: skip
 _ENVIRONMENT = {
     **dict.fromkeys(_SKILL_NAMES, SKILL),
     "HOME": HOME,
@@ -196,6 +197,14 @@ class Machine:
     def prove(self, paths: Iterable[str]) -> None:
         self.verified.update(paths)
         self.ever_verified.update(paths)
+
+    def unfinished_downloads(self) -> list[tuple[str, FileFacts]]:
+        """Files from the network that nothing ever checked."""
+        return [
+            (path, facts)
+            for path, facts in self.files.items()
+            if Taint.REMOTE in facts.taints and path not in self.ever_verified and not facts.pinned
+        ]
 
 
 def _may_meet(pattern: str, path: str) -> bool:

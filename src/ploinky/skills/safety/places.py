@@ -43,8 +43,9 @@ _SINKS = frozenset(
     {"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/stdin", "/dev/tty", "/dev/fd/1", "/dev/fd/2"}
 )
 SECRET_HOME = re.compile(
-    r"\.(?:ssh|aws|gnupg|gpg|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|password-store|\w*_history"
-    r"|config/(?:gcloud|gh|op|hub|rclone|solana|google-chrome|chromium|BraveSoftware|sops)|local/share/keyrings"
+    r"\.(?:ssh|aws|gnupg|gpg|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|password-store"
+    r"|\w*_history|config/(?:gcloud|gh|op|hub|rclone|solana|google-chrome|chromium|BraveSoftware|sops)"
+    r"|local/share/keyrings"
     r"|mozilla|thunderbird|bitcoin|ethereum|electrum|vault-token|env|claude\.json|claude/\.credentials"
     r"|codex/auth|(?:openclaw|clawdbot|moltbot|clawdis|ploinky)/(?:\w+\.json|credentials|\.env)"
     r"|cargo/credentials|gem/credentials|terraform)(?:[./]|\Z)"
@@ -53,28 +54,34 @@ SECRET_HOME = re.compile(
 _SECRET_SYSTEM = re.compile(
     r"/(?:etc/(?:shadow|gshadow|passwd|sudoers|ssh|ssl/private|krb5\.keytab|master\.passwd)"
     r"|proc/(?:self|\d+|\*|\x00)/(?:environ|mem|maps|root|cwd|fd)|root(?:/|\Z)|var/lib/(?:docker|kubelet)"
-    r"|run/secrets|var/run/(?:docker\.sock|secrets)|run/(?:docker\.sock|podman)|dev/(?:mem|kmem|sd|nvme|disk))"
+    r"|run/secrets|var/run/(?:docker\.sock|secrets)|run/(?:docker\.sock|podman)|dev/(?:mem|kmem|sd|nvme"
+    r"|disk))"
 )
 _STARTUP_HOME = re.compile(
     r"\.(?:config/(?:autostart|systemd|fish|environment\.d|pip|uv|npm|git|nvim)|local/(?:bin|lib)"
     r"|local/share/(?:applications|systemd)|bashrc\.d|zshrc\.d|zsh|oh-my-zsh|vim|emacs\.d|ipython|jupyter|pip"
-    r"|cargo/(?:config[\w.]*|env|bin)|gradle|m2|openclaw|clawdbot|moltbot|clawdis|ploinky|claude|codex|cursor|gemini|aider|skills|agents)(?:/|\Z)"
+    r"|cargo/(?:config[\w.]*|env|bin)|gradle|m2|openclaw|clawdbot|moltbot|clawdis|ploinky|claude|codex"
+    r"|cursor|gemini|aider|skills|agents)(?:/|\Z)"
 )
 _INSTALLED_SKILL = re.compile(
-    rf"{HOME}/(?:\.[a-z]+/(?:workspace/)?skills|clawd/skills)/[\w.-]+/(?:[\w-]+/)*[\w.-]+\.(?:py|sh|js|mjs|ts|rb)\Z"
+    rf"{HOME}/(?:\.[a-z]+/(?:workspace/)?skills|clawd/skills)/[\w.-]+/(?:[\w-]+/)*[\w.-]+\.(?:py|sh|js|mjs"
+    rf"|ts|rb)\Z"
 )
 _DOT_FILE = re.compile(
-    r"\.(?:[^/]*(?:rc|profile|login|logout|env|config|\.\w+)|(?:bash|zsh|k?sh|t?csh|input|vim|emacs|git|gdb|lldb|irb|psql|sqlite"
-    r"|screen|tmux|xinit|xsession|xserver|[xX]resources|curl|wget|hg|pam)[\w.-]*)\Z"
+    r"\.(?:[^/]*(?:rc|profile|login|logout|env|config|\.\w+)|(?:bash|zsh|k?sh|t?csh|input|vim|emacs|git|gdb"
+    r"|lldb|irb|psql|sqlite|screen|tmux|xinit|xsession|xserver|[xX]resources|curl|wget|hg|pam)[\w.-]*)\Z"
 )
 _WHOLE = frozenset(
-    {"", HOME, f"{HOME}/.config", f"{HOME}/.local/share", f"{HOME}/Library", "/home", "/root", "/etc", "/Users", "/var", "/mnt",
+    {"", HOME, f"{HOME}/.config", f"{HOME}/.local/share", f"{HOME}/Library", "/home", "/root", "/etc",
+     "/Users", "/var", "/mnt",
      "/srv", "/proc", WORKSPACE}
 )  # fmt: skip
 _TOOL_FOLDER = re.compile(r"\.(?:config/|cache/|local/share/|local/state/)?[A-Za-z0-9][\w.-]*(?:/|\Z)")
 _SYSTEM = re.compile(
-    r"/(?:usr/(?:bin|lib|share|include|local/bin)|bin|lib|lib64|sbin|etc/(?:os-release|lsb-release|debian_version|hosts|ssl/certs"
-    r"|timezone|localtime|issue)|proc/(?:cpuinfo|meminfo|version|loadavg)|sys/class|opt/homebrew|dev/(?:urandom|random|zero))(?:/|\Z)"
+    r"/(?:usr/(?:bin|lib|share|include|local/bin)|bin|lib|lib64|sbin|etc/(?:os-release|lsb-release"
+    r"|debian_version|hosts|ssl/certs"
+    r"|timezone|localtime|issue)|proc/(?:cpuinfo|meminfo|version|loadavg)|sys/class|opt/homebrew"
+    r"|dev/(?:urandom|random|zero))(?:/|\Z)"
 )
 
 
@@ -97,7 +104,9 @@ def place_of(text: str, cwd: str, links: Mapping[str, str]) -> Place:
 
 
 def holds_everything(path: str) -> bool:
-    """Whether a folder holds what an owner has: a home, the workspace, the system, or a folder around the skill."""
+    """Whether a folder holds what an owner has:
+    a home, the workspace, the system, or a folder around the skill.
+    """
     return path.rstrip("/") in _WHOLE or (within(SKILL, path) and path.rstrip("/") != SKILL)
 
 

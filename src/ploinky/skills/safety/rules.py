@@ -1,4 +1,5 @@
-"""The rules of the safety analysis: id, verdict, what it means. To add one, add a row and report it by its id.
+"""The rules of the safety analysis: id, verdict, what it means.
+To add one, add a row and report it by its id.
 
 ``docs/skills.md`` shows this table. A text without findings is allowed; the worst finding is its verdict.
 """
@@ -54,9 +55,11 @@ _DENIED = {
     "agent-instructions": "Replaces what an assistant is told (SKILL.md, AGENTS.md, ...) from outside.",
     "skip-confirmation": "Installs or updates skills without asking.",
     "package-source": "A package from a plain address, an unpinned repository or an unknown index.",
-    "lure": "Lures a person: a paste site, a raw address, an archive with a password, a program to run by hand.",
+    "lure": "Lures a person: a paste site, a raw address, an archive with a password, a program to run by "
+    "hand.",
     "hidden-text": "Text that a person does not see: invisible characters, hidden comments that instruct.",
-    "prompt-injection": "Tells the model to ignore its instructions, to hide something or to obey a remote text.",
+    "prompt-injection": "Tells the model to ignore its instructions, to hide something or to obey a remote "
+    "text.",
     "hostile-script": "A bundled script does what no install may do.",
 }
 _ASKED = {

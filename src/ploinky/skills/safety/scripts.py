@@ -15,8 +15,8 @@ from ploinky.skills.safety.rules import Finding, Verdict, finding
 from ploinky.skills.safety.text import judge_text
 
 ATTACKS = frozenset(
-    "remote-exec piped-code obfuscated privilege persistence reverse-shell exfiltration read-secret destruction security-off hijack "
-    "agent-instructions lure skip-confirmation odd-characters".split()
+    "remote-exec piped-code obfuscated privilege persistence reverse-shell exfiltration read-secret "
+    "destruction security-off hijack agent-instructions lure skip-confirmation odd-characters".split()
 )
 SHELL_ENDINGS = (".sh", ".bash", ".zsh")
 _COMPILED = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\0asm")
@@ -36,7 +36,10 @@ _JS_ATTACKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:eval|Function)\s*\(\s*(?:await\s+)?(?:\(?\s*await\s+)?fetch", "executes what it fetches"),
         (r"\.then\s*\(\s*(?:eval|\(?\w+\)?\s*=>\s*eval)", "executes what it fetches"),
         (
-            r"net\.(?:connect|Socket|createConnection)[\s\S]{0,400}(?:spawn|exec)\s*\(\s*['\"](?:/bin/)?(?:ba)?sh",
+            (
+                r"net\.(?:connect|Socket|createConnection)[\s\S]{0,400}(?:spawn"
+                r"|exec)\s*\(\s*['\"](?:/bin/)?(?:ba)?sh"
+            ),
             "a reverse shell",
         ),
         (r"(?:\b_0x[0-9a-f]{4,}\b[\s\S]{0,200}){8}", "obfuscated code"),
@@ -44,8 +47,10 @@ _JS_ATTACKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _JS_SHELLS = re.compile(r"(?:exec|execSync|spawn|spawnSync)\s*\(\s*(['\"`])((?:(?!\1)[^\\]|\\.){3,400})\1")
 _SECRET_TEXT = re.compile(
-    r"(?:sk-(?:ant-|proj-)?[A-Za-z0-9_-]{24,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{40,}|AKIA[0-9A-Z]{16}|xox[baprs]-[\w-]{20,}"
-    r"|AIza[\w-]{33,}|glpat-[\w-]{20,}|npm_[A-Za-z0-9]{36}|-----BEGIN (?:\w+ )?PRIVATE KEY-----|eyJ[\w-]{20,}\.eyJ[\w-]{20,}\.[\w-]{20,})"
+    r"(?:sk-(?:ant-|proj-)?[A-Za-z0-9_-]{24,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{40,}|AKIA[0-9A-Z]{16}"
+    r"|xox[baprs]-[\w-]{20,}"
+    r"|AIza[\w-]{33,}|glpat-[\w-]{20,}|npm_[A-Za-z0-9]{36}|-----BEGIN (?:\w+ )?PRIVATE KEY-----"
+    r"|eyJ[\w-]{20,}\.eyJ[\w-]{20,}\.[\w-]{20,})"
 )
 
 

@@ -1,7 +1,8 @@
 """A whole skill judged: its commands, its structured installs, its words, every file that it brings.
 
 Commands of the section Install are what would run: they count as they are. Commands elsewhere are told to a
-reader: attacks count fully, what merely does not belong into an install asks, broken examples are no findings.
+reader: attacks count fully, what merely does not belong into an install asks, broken examples are no
+findings.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ploinky.skills.safety.unicode import hidden_characters
 
 MAIN_FILES = ("SKILL.md", "skill.md", "Skill.md")
 _FATAL_WHEN_TOLD = frozenset(
-    "remote-exec piped-code obfuscated reverse-shell exfiltration agent-instructions lure read-secret hijack odd-characters".split()
+    "remote-exec piped-code obfuscated reverse-shell exfiltration agent-instructions lure read-secret "
+    "hijack odd-characters".split()
 )
 _NOTHING_WHEN_TOLD = frozenset("not-shell placeholder computed-command dynamic-eval inline-code".split())
 _MOST_FILES = 2_000

@@ -23,7 +23,7 @@ from ploinky.skills.safety.shfmt import Tree, parse_shell
 from ploinky.skills.safety.structured import judge_entry
 from ploinky.skills.safety.unicode import odd_characters
 from ploinky.skills.safety.values import Taint
-from ploinky.skills.safety.walk import Programs, Walker, unfinished_downloads
+from ploinky.skills.safety.walk import Programs, Walker
 
 _PROGRAMS = Programs(dispatch, check_assign)
 _PROMPT = re.compile(r"^[ \t]*[$%\u276f][ \t]+(?=\S)")
@@ -31,8 +31,8 @@ _QUOTED_LINE = re.compile(
     r"^[ \t]*>[ \t]+(?=\S+[ \t]+\S)", re.MULTILINE
 )  # '> ' is a prompt, or a quotation in Markdown
 _CONSOLE = re.compile(
-    r"^[ \t]*(?:(?:mysql|mariadb|sqlite|postgres|psql|irb|pry|ghci|scala|julia|lua|php|gdb|ftp|sftp|jshell|iex|redis|mongo\w*)[=#-]*>"
-    r"|>>>|In \[\d+\]:|PS [A-Z]:\\)[ \t]",
+    r"^[ \t]*(?:(?:mysql|mariadb|sqlite|postgres|psql|irb|pry|ghci|scala|julia|lua|php|gdb|ftp|sftp|jshell"
+    r"|iex|redis|mongo\w*)[=#-]*>|>>>|In \[\d+\]:|PS [A-Z]:\\)[ \t]",
     re.MULTILINE,
 )
 _ESCAPED = re.compile(r"\\([|&;<>])|&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);")
@@ -124,7 +124,7 @@ def _walk(text: str, tree: Tree | None, setting: Setting, line: int) -> list[Fin
         found.append(finding("outside-read", line, text, "prints secrets or the environment"))
     found += [
         finding("download", facts.line or line, facts.source or path)
-        for path, facts in unfinished_downloads(machine)
+        for path, facts in machine.unfinished_downloads()
         if not facts.tree
     ]
     return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from ploinky.skills.safety.assignments import assign_all, declare, set_variable
 from ploinky.skills.safety.expansion import Expander
 from ploinky.skills.safety.invocation import EMPTY, QUIET, Invocation, Result
-from ploinky.skills.safety.machine import FileFacts, Machine
+from ploinky.skills.safety.machine import Machine
 from ploinky.skills.safety.redirections import open_redirects, write_output
 from ploinky.skills.safety.rules import finding
 from ploinky.skills.safety.shfmt import Tree, parse_shell
@@ -394,12 +394,3 @@ def _merged(streams: Sequence[Stream]) -> Stream:
     texts = [each.text for each in streams]
     known = all(text is not None for text in texts)
     return Stream(taints, "".join(text for text in texts if text is not None) if known else None)
-
-
-def unfinished_downloads(machine: Machine) -> list[tuple[str, FileFacts]]:
-    """Files from the network that nothing ever checked."""
-    return [
-        (path, facts)
-        for path, facts in machine.files.items()
-        if Taint.REMOTE in facts.taints and path not in machine.ever_verified and not facts.pinned
-    ]

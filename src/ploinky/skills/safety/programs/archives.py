@@ -13,15 +13,16 @@ from ploinky.skills.safety.values import NONE, Stream, Taint, Value
 
 _TAR = shape(
     "xctzjJvkmoahpUwPOSr",
-    "extract get list create gzip xz bzip2 zstd verbose overwrite keep-old-files skip-old-files no-same-owner "
-    "no-same-permissions wildcards touch auto-compress to-stdout absolute-names same-owner unlink-first recursive-unlink",
+    "extract get list create gzip xz bzip2 zstd verbose overwrite keep-old-files skip-old-files "
+    "no-same-owner no-same-permissions wildcards touch auto-compress to-stdout absolute-names same-owner "
+    "unlink-first recursive-unlink",
     Operands.TEXT,
-    text="strip-components exclude transform files-from T X I use-compress-program checkpoint checkpoint-action "
-    "to-command info-script new-volume-script rsh-command rmt-command F",
+    text="strip-components exclude transform files-from T X I use-compress-program checkpoint "
+    "checkpoint-action to-command info-script new-volume-script rsh-command rmt-command F",
     write="f file C directory cd one-top-level",
 )
-_TAR_RUNS = ("I", "F", "use-compress-program", "checkpoint-action", "to-command", "info-script", "new-volume-script",
-             "rsh-command", "rmt-command")  # fmt: skip
+_TAR_RUNS = ("I", "F", "use-compress-program", "checkpoint-action", "to-command", "info-script",
+             "new-volume-script", "rsh-command", "rmt-command")  # fmt: skip
 _TAR_LEAVES = ("P", "absolute-names", "same-owner", "unlink-first", "recursive-unlink", "U")
 _TAR_ASKS = ("transform", "files-from", "T", "X", "checkpoint", "r", "S")
 _ZIP = shape("oqnjuDLlvtzpaCM", "", Operands.TEXT, text="P x", write="d")

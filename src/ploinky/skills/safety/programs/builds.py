@@ -1,4 +1,6 @@
-"""``make`` and its kin: they run what the project says; in an unpinned clone that is text from the network."""
+"""``make`` and its kin: they run what the project says;
+in an unpinned clone that is text from the network.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from ploinky.skills.safety.values import Taint, Value
 
 
 def build(call: Invocation) -> Result:
-    """``make`` and its kin: they run what the project says; in an unpinned clone that is text from the network."""
+    """A call of such a tool: it runs what its project's files say."""
     facts = call.machine.facts(call.machine.cwd)
     facts = _build_folder(call) or facts
     if any(re.search(r"https?://", each) for each in call.texts):
@@ -25,7 +27,8 @@ def build(call: Invocation) -> Result:
         call.report("remote-exec", "builds a clone that stands at no fixed commit")
     elif call.stdin is not None or any(
         not re.fullmatch(
-            r"-(?:j\d*|[skinBwqv]+)|--(?:silent|quiet|dry-run|always-make|no-print-directory|list|keep-going)",
+            r"-(?:j\d*|[skinBwqv]+)|--(?:silent|quiet|dry-run|always-make|no-print-directory|list"
+            r"|keep-going)",
             each,
         )
         for each in flags

@@ -16,7 +16,9 @@ _SET_SAFE = re.compile(r"[-+](?:[euxhB]+|o|eo|euo|eux|euxo)\Z")
 
 
 def change_folder(call: Invocation) -> Result:
-    """``cd``, ``pushd``: later paths count from there; a folder that is not the skill's is no place to work."""
+    """``cd``, ``pushd``: later paths count from there;
+    a folder that is not the skill's is no place to work.
+    """
     operands = [each for each in call.args if each.text not in ("-P", "-L", "--")]
     target = operands[0] if operands else Value("/@home")
     if target.text == "-":
@@ -199,7 +201,9 @@ def rebind(call: Invocation) -> Result:
 
 
 def let(call: Invocation) -> Result:
-    """``let``, ``declare`` as a word, ``unset``: variables; an index that runs a command is seen as it expands."""
+    """``let``, ``declare`` as a word, ``unset``: variables;
+    an index that runs a command is seen as it expands.
+    """
     _check_indexes(call)
     if call.program in ("export", "declare", "typeset", "local", "readonly"):
         for each in call.args:

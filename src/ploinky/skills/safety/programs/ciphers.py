@@ -1,5 +1,5 @@
-"""Programs that encrypt and decrypt: what they decrypt is as doubtful as anything decoded, what they encrypt must be
-the skill's, and keys stay where they are. To know one more, add it to the row of ``dispatch``.
+"""Programs that encrypt and decrypt: what they decrypt is as doubtful as anything decoded, what they encrypt
+must be the skill's, and keys stay where they are. To know one more, add it to the row of ``dispatch``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ _GIVES_KEYS = re.compile(
     r"--export-(?:secret\S*|ownertrust)|--export-session-key|--list-secret\S*|--show-session-key"
 )
 _TRUSTS = re.compile(
-    r"--(?:recv-keys?|receive-keys|refresh-keys|import\S*|fetch-keys?|keyserver\S*|trust-model|always-trust)\Z"
+    r"--(?:recv-keys?|receive-keys|refresh-keys|import\S*|fetch-keys?|keyserver\S*|trust-model"
+    r"|always-trust)\Z"
 )
 _DECRYPTS = re.compile(r"--?(?:d|decrypt|decode)\Z")
 _ENCRYPTS = re.compile(

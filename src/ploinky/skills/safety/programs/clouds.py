@@ -1,4 +1,5 @@
-"""Tools that act with somebody's account: they ask; what they hand over, reveal, destroy or bring in unseen is refused.
+"""Tools that act with somebody's account: they ask;
+what they hand over, reveal, destroy or bring in unseen is refused.
 
 A tool is a name in ``CLOUDS``; what its words mean is a row of ``_WORDS``, whatever the tool.
 """
@@ -17,36 +18,45 @@ from ploinky.skills.safety.programs.vcs import clone_from
 from ploinky.skills.safety.values import Stream, Taint
 
 _SENDING_CLOUD = re.compile(
-    r"\b(?:s3|storage|gsutil|blob)\b.*\b(?:cp|sync|mv|upload)\b|\bgist create\b|\bsecret|\bauth token\b|print-access-token"
+    r"\b(?:s3|storage|gsutil|blob)\b.*\b(?:cp|sync|mv|upload)\b|\bgist create\b|\bsecret|\bauth token\b"
+    r"|print-access-token"
 )
 _DESTROYS = re.compile(
-    r"(?:^|[ :-])(?:delete|destroy|rm|rb|remove|reset|terminate|purge|wipe|nuke)\b.*(?:^| )(?:--(?:all|recursive|force|yes|auto-approve|quiet|confirm|purge)\b"
-    r"|-(?:auto-approve|r|f|rf|y|q|a)\b)|\b(?:drop|truncate) (?:database|schema|table|keyspace)\b|\bflush(?:all|db)\b|dropDatabase",
+    r"(?:^|[ :-])(?:delete|destroy|rm|rb|remove|reset|terminate|purge|wipe|nuke)\b.*(?:^| )(?:--(?:all"
+    r"|recursive|force|yes|auto-approve|quiet|confirm|purge)\b"
+    r"|-(?:auto-approve|r|f|rf|y|q|a)\b)|\b(?:drop|truncate) (?:database|schema|table|keyspace)\b"
+    r"|\bflush(?:all|db)\b|dropDatabase",
     re.IGNORECASE,
 )
 _PROGRAMS = re.compile(
-    r"\b(?:from|to)\s+program\b|\bconfig set (?:dir|dbfilename)\b|\bmodule load\b|\brun(?:Program)?\(|\\!|xp_cmdshell"
-    r"|into\s+outfile|load_file\s*\(|lo_(?:import|export)",
+    r"\b(?:from|to)\s+program\b|\bconfig set (?:dir|dbfilename)\b|\bmodule load\b|\brun(?:Program)?\(|\\!"
+    r"|xp_cmdshell|into\s+outfile|load_file\s*\(|lo_(?:import|export)",
     re.IGNORECASE,
 )
 _BRINGS_UP = re.compile(
-    r"\b(?:apply|create|replace|install|upgrade|init|run|deploy)\b.*(?:[ =:])(?:https?|git|s3|gs|oci)(?:::|://)"
+    r"\b(?:apply|create|replace|install|upgrade|init|run|deploy)\b.*(?:[ =:])(?:https?|git|s3|gs|oci)(?:::"
+    r"|://)"
 )
 _KEYS = re.compile(r"\bauth token\b|item get|read op://|kv get")
 _TELLS_KEYS = re.compile(
-    r"token|secrets?\b|access-key|keys create|login-profile|credentials? reset|^(?:heroku|vercel|railway|fly|flyctl) (?:config|env|variables)\b|credential|kv get"
+    r"token|secrets?\b|access-key|keys create|login-profile|credentials? reset|^(?:heroku|vercel|railway|fly"
+    r"|flyctl) (?:config|env|variables)\b|credential|kv get"
 )
 _GIVES_OUT = re.compile(r"auth token|print-access-token|get secret|secrets? (?:get|access)")
 _GAINS = re.compile(
-    r"\b(?:create|add|apply|patch|replace|edit)\b.*\b(?:cluster-?)?role-?binding|--(?:cluster-?)?role[= ](?:cluster-admin|roles/owner)\b"
-    r"|\bdebug\b.*\bnodes?/|\bnode-shell\b|--as[= ]system:|-user-to-group\b|\brole assignment create\b|:policy/AdministratorAccess\b"
-    r"|\b(?:add-iam-policy-binding|set-iam-policy|(?:attach|put)-(?:user|role|group)-policy|update-assume-role-policy)\b",
+    r"\b(?:create|add|apply|patch|replace|edit)\b.*\b(?:cluster-?)?role-?binding"
+    r"|--(?:cluster-?)?role[= ](?:cluster-admin|roles/owner)\b"
+    r"|\bdebug\b.*\bnodes?/|\bnode-shell\b|--as[= ]system:|-user-to-group\b|\brole assignment create\b"
+    r"|:policy/AdministratorAccess\b"
+    r"|\b(?:add-iam-policy-binding|set-iam-policy|(?:attach|put)-(?:user|role|group)-policy"
+    r"|update-assume-role-policy)\b",
     re.IGNORECASE,
 )
 _WORDS = (
     (
         re.compile(
-            r"--overrides[= ].*(?:hostPID|hostPath|hostNetwork|privileged)|\balter (?:role|user) .*\bsuperuser\b",
+            r"--overrides[= ].*(?:hostPID|hostPath|hostNetwork|privileged)|\balter (?:role"
+            r"|user) .*\bsuperuser\b",
             re.IGNORECASE,
         ),
         "privilege",
@@ -58,9 +68,10 @@ _WORDS = (
     (re.compile(r"--privileged\b"), "privilege", "a container with the host's rights"),
 )
 CLOUDS = frozenset(
-    "gh glab hub gcloud gsutil bq aws az doctl heroku flyctl fly vercel netlify wrangler railway kubectl helm k3s minikube kind "
-    "doppler infisical chamber terraform tofu pulumi ansible ansible-playbook vault op bw wp firebase supabase stripe twilio huggingface-cli hf ollama "
-    "tailscale mcporter consul nomad eksctl psql mysql mongosh redis-cli sqlcmd amass nmap mongo ansible telegram-send signal-cli wrangler2 "
+    "gh glab hub gcloud gsutil bq aws az doctl heroku flyctl fly vercel netlify wrangler railway kubectl "
+    "helm k3s minikube kind doppler infisical chamber terraform tofu pulumi ansible ansible-playbook vault "
+    "op bw wp firebase supabase stripe twilio huggingface-cli hf ollama tailscale mcporter consul nomad "
+    "eksctl psql mysql mongosh redis-cli sqlcmd amass nmap mongo ansible telegram-send signal-cli wrangler2 "
     "gog himalaya wacli imsg memo things llm mlx sonos eightctl blogwatcher oracle summarize bird".split()
 )
 _APPLIES = frozenset(

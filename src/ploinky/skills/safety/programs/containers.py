@@ -11,15 +11,18 @@ from ploinky.skills.safety.programs.projects import brings, judge_inside, reads_
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _PRIVILEGED = re.compile(
-    r"--privileged|--cap-add\b|--pid[= ]host|--network[= ]host|--net[= ]host|--ipc[= ]host|--userns[= ]host|--uts[= ]host|--device\b"
-    r"|seccomp[=:]unconfined|apparmor[=:]unconfined|label[=:]disable|docker\.sock|podman\.sock|containerd\.sock|--cgroupns[= ]host"
+    r"--privileged|--cap-add\b|--pid[= ]host|--network[= ]host|--net[= ]host|--ipc[= ]host|--userns[= ]host"
+    r"|--uts[= ]host|--device\b"
+    r"|seccomp[=:]unconfined|apparmor[=:]unconfined|label[=:]disable|docker\.sock|podman\.sock"
+    r"|containerd\.sock|--cgroupns[= ]host"
 )
 _MOUNT = re.compile(r"(?:.*,)?(?:source|src)=([^,]+)|([^:,]+):")
 _SYSTEM_WIDE = re.compile(
-    r"\b(?:system|volume|container|image|builder|network) prune\b|\b(?:rm|rmi|kill|stop)\b[^|]* \x00|\brmi -f|swarm|\bdown\b.*(?:-v\b|--volumes)"
+    r"\b(?:system|volume|container|image|builder|network) prune\b|\b(?:rm|rmi|kill|stop)\b[^|]* \x00"
+    r"|\brmi -f|swarm|\bdown\b.*(?:-v\b|--volumes)"
 )
-_LOOKS = frozenset({"ps", "images", "version", "--version", "-v", "info", "inspect", "logs", "top", "stats", "port", "history",
-                    "ls", "config", "--help", "help"})  # fmt: skip
+_LOOKS = frozenset({"ps", "images", "version", "--version", "-v", "info", "inspect", "logs",
+                    "top", "stats", "port", "history", "ls", "config", "--help", "help"})  # fmt: skip
 
 
 def container(call: Invocation) -> Result:

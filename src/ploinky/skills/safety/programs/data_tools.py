@@ -9,7 +9,8 @@ from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _RUNS = re.compile(
-    r"^\s*\.(?:shell|system|load|import|output|once|excel|read|clone|backup|restore|save|open|cd|log|www)\b|load_extension|readfile|virtual\s+table"
+    r"^\s*\.(?:shell|system|load|import|output|once|excel|read|clone|backup|restore|save|open|cd|log|www)\b"
+    r"|load_extension|readfile|virtual\s+table"
     r"|writefile|fts3_tokenizer|\bedit\s*\(|\battach\b|\bvacuum\s+into\b",
     re.IGNORECASE | re.MULTILINE,
 )

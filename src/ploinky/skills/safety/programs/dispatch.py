@@ -115,8 +115,8 @@ HANDLERS: dict[str, Handler] = {
         ("scp sftp ftp lftp tftp", network.remote_copy),
         ("ssh mosh", network.ssh),
         ("dig nslookup host ping drill resolvectl traceroute ping6", network.name_lookup),
-        (("aria2c http https httpie xh lynx links w3m elinks axel fetch lwp-request GET POST youtube-dl yt-dlp curlie "
-         "git-lfs hurl"), network.other_fetch),
+        (("aria2c http https httpie xh lynx links w3m elinks axel fetch lwp-request GET POST youtube-dl "
+          "yt-dlp curlie git-lfs hurl"), network.other_fetch),
         ("tar gtar bsdtar star", archives.tar),
         ("cpio pax", archives.copy_archive),
         ("rpm dpkg-deb alien installer pkgutil", archives.system_package),
@@ -129,9 +129,11 @@ HANDLERS: dict[str, Handler] = {
         ("hash enable bind complete compgen", builtins.rebind),
         ("patch", vcs.patch),
         ("docker podman docker-compose podman-compose nerdctl colima buildah", containers.container),
-        (("clawhub clawdhub molthub openclaw clawdbot moltbot skills skillhub add-skill openskills claude codex gemini cursor "
-         "opencode smithery mcp-get cursor-agent copilot aider goose"), skill_tools.skill_tool),
-        ("make gmake cmake ninja meson ant mvn gradle bazel just task rake scons tox nox invoke gulp grunt", builds.build),
+        (("clawhub clawdhub molthub openclaw clawdbot moltbot skills skillhub add-skill openskills "
+          "claude codex gemini cursor opencode smithery mcp-get cursor-agent copilot aider "
+          "goose"), skill_tools.skill_tool),
+        (("make gmake cmake ninja meson ant mvn gradle bazel just task rake scons tox nox invoke gulp "
+         "grunt"), builds.build),
         ("env", wrappers.env),
         ("printenv", environment_dump),
         ("ps", processes),
@@ -139,8 +141,8 @@ HANDLERS: dict[str, Handler] = {
         ("busybox toybox", wrappers.busybox),
         ("script watch hyperfine", wrappers.script_recorder),
         ("sudo doas nohup setsid fakeroot", wrappers.privileged),
-        (("vi vim nvim ex emacs nano less more man view rvim gvim rview vimdiff vimtutor pico joe jed micro hx kak helix mcedit "
-         "emacsclient most pg"), wrappers.editor),
+        (("vi vim nvim ex emacs nano less more man view rvim gvim rview vimdiff vimtutor pico joe jed micro "
+          "hx kak helix mcedit emacsclient most pg"), wrappers.editor),
         ("gpg gpg2 gpgv age rage ccrypt mcrypt aescrypt bcrypt scrypt sops", ciphers.cipher),
         ("export declare typeset local readonly", builtins.let),
     ),
@@ -260,7 +262,9 @@ def _is_downloaded(call: Invocation, name: str) -> bool:
 
 
 def _unknown(call: Invocation) -> Result:
-    """A program that no rule reads: one of the skill's own that only looks is allowed; everything else asks."""
+    """A program that no rule reads: one of the skill's own that only looks is allowed;
+    everything else asks.
+    """
     fed = call.stdin.taints if call.stdin is not None else NONE
     taints = NONE.union(*(each.taints for each in call.args))
     brought = projects.has_unchecked(call)
@@ -296,7 +300,9 @@ def _unknown(call: Invocation) -> Result:
 
 
 def _fed_unseen(call: Invocation, taints: frozenset[Taint], fed: frozenset[Taint]) -> None:
-    """An unknown program gets text from the network or a decoder: a system's own, which may execute it, is refused."""
+    """An unknown program gets text from the network or a decoder:
+    a system's own, which may execute it, is refused.
+    """
     executes = call.program in system_programs() and not effects.views(call.program)
     piped = Taint.PIPE in taints and Taint.REMOTE in taints and not effects.views(call.program)
     if Taint.REMOTE in taints | fed and (executes or piped):

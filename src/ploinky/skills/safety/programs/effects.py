@@ -1,7 +1,8 @@
-"""What the words of a call tell its program to do, whatever the program: start a shell, run code, drop its guard.
+"""What the words of a call tell its program to do, whatever the program:
+start a shell, run code, drop its guard.
 
-Knows no program: it judges by the shapes of flags and values. ``dispatch`` and the runners of projects ask it for
-every program that no rule of its own reads. To know one more shape, add it to a pattern.
+Knows no program: it judges by the shapes of flags and values. ``dispatch`` and the runners of projects ask it
+for every program that no rule of its own reads. To know one more shape, add it to a pattern.
 """
 
 from __future__ import annotations
@@ -17,24 +18,31 @@ from ploinky.skills.safety.values import Value
 _SHELL_FILE = re.compile(r"(?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc|fi)?sh\Z")
 _SHELLS = frozenset("sh bash dash zsh ksh ash fish csh tcsh".split())
 _CODE_FLAG = re.compile(
-    r"-{1,2}(?:[ceExXbB]|ex|exec\w*|execute|eval\w*|expr(?:ession)?|cmd|command\w*|code|run|script|batch|routine|macro"
-    r"|up|down|on-[\w-]+|[\w-]*[-_](?:cmd|command|exec|program|hook|script|eval|shell)|(?:pre|post)[\w-]*|filter|hook"
-    r"|editor|pager|shell|opener|handler|action|trigger|callback)\Z"
+    r"-{1,2}(?:[ceExXbB]|ex|exec\w*|execute|eval\w*|expr(?:ession)?|cmd|command\w*|code|run|script|batch"
+    r"|routine|macro"
+    r"|up|down|on-[\w-]+|[\w-]*[-_](?:cmd|command|exec|program|hook|script|eval|shell)|(?:pre|post)[\w-]*"
+    r"|filter|hook|editor|pager|shell|opener|handler|action|trigger|callback)\Z"
 )
 _JOINED_CODE = re.compile(
     r"--?(?:[\w-]*?)(?:eval|exec\w*|cmd|command|script|hook|program|shell|e|c)[=:](.+)\Z", re.DOTALL
 )
 _RUNS = re.compile(
-    r"\b(?:system|popen|exec\w*|spawn\w*|shell\w*|shell[-_]?out|run-program|run-shell-command|shell-command|call-process"
-    r"|start-process|os:cmd|ProcessBuilder|getRuntime|Process|proc_open|passthru|write18|fork|socket\w*|connect|Sockets?"
-    r"|open_port|inet|urlopen|http_?get|download\w*|readfile|writefile|unsafe\w*|dlopen|ccall|foreign\w*|load-file|source)\b"
-    r"\s*[(\[{'\"`.: ,!]|os\.(?:system|popen|execute)|io\.popen|do\s+shell\s+script|/bin/(?:ba|da|z|k)?sh\b|/dev/(?:tcp|udp)/"
-    r"|`[^`]+`|%x[\[({]|\bqx\b|\.!!|\.execute\(\)",
+    r"\b(?:system|popen|exec\w*|spawn\w*|shell\w*|shell[-_]?out|run-program|run-shell-command|shell-command"
+    r"|call-process"
+    r"|start-process|os:cmd|ProcessBuilder|getRuntime|Process|proc_open|passthru|write18|fork|socket\w*"
+    r"|connect|Sockets?"
+    r"|open_port|inet|urlopen|http_?get|download\w*|readfile|writefile|unsafe\w*|dlopen|ccall|foreign\w*"
+    r"|load-file|source)\b"
+    r"\s*[(\[{'\"`.: ,!]|os\.(?:system|popen|execute)|io\.popen|do\s+shell\s+script|/bin/(?:ba|da|z|k)?sh\b"
+    r"|/dev/(?:tcp|udp)/|`[^`]+`|%x[\[({]|\bqx\b|\.!!|\.execute\(\)",
 )
 _GUARD_OFF = re.compile(
-    r"--?(?:enable-)?(?:shell-escape|write18)\Z|--dangerous\w*(?:-[\w-]+)?\Z|--script-security\Z|--unsafe(?:-[\w-]+)?\Z"
-    r"|--insecure(?:-[\w-]+)?\Z|--(?:no-|skip-|disable-|ignore-)(?:check-cert\w*|verify-(?:ssl|tls|cert\w*)|ssl-verify|tls-verify"
-    r"|certificate\S*|cert-check|sandbox|seccomp|apparmor|signature\S*|gpg\S*|web-security|security\S*|checksum\S*|hash\S*)\Z"
+    r"--?(?:enable-)?(?:shell-escape|write18)\Z|--dangerous\w*(?:-[\w-]+)?\Z|--script-security\Z"
+    r"|--unsafe(?:-[\w-]+)?\Z"
+    r"|--insecure(?:-[\w-]+)?\Z|--(?:no-|skip-|disable-|ignore-)(?:check-cert\w*|verify-(?:ssl|tls|cert\w*)"
+    r"|ssl-verify|tls-verify"
+    r"|certificate\S*|cert-check|sandbox|seccomp|apparmor|signature\S*|gpg\S*|web-security|security\S*"
+    r"|checksum\S*|hash\S*)\Z"
 )
 _HOSTILE = re.compile(r"\||\$\(|`|curl|wget|/dev/tcp|\bn(?:et)?cat?\b|base64|\brm\b|sudo|crontab|>>?")
 _LITERAL = re.compile(
@@ -45,9 +53,10 @@ _TOLD = _INSIDE | frozenset(
     {"piped-code", "privilege", "persistence", "read-secret", "destruction", "write-outside"}
 )
 _VIEWERS = frozenset(
-    "less more bat batcat glow mdcat w3m lynx html2text pandoc xmllint xmlstarlet tidy jq fx gron yq pup htmlq hxselect "
-    "hxnormalize csvlook csvcut csvgrep csvstat mlr csvtool column ffplay mpv feh display espeak say lolcat cowsay pv figlet "
-    "pdftotext tesseract ffmpeg ffprobe convert magick identify exiftool fold fmt pr nl tac look hexyl vlc aplay paplay".split()
+    "less more bat batcat glow mdcat w3m lynx html2text pandoc xmllint xmlstarlet tidy jq fx gron yq pup "
+    "htmlq hxselect hxnormalize csvlook csvcut csvgrep csvstat mlr csvtool column ffplay mpv feh display "
+    "espeak say lolcat cowsay pv figlet pdftotext tesseract ffmpeg ffprobe convert magick identify exiftool "
+    "fold fmt pr nl tac look hexyl vlc aplay paplay".split()
 )
 
 
@@ -74,7 +83,9 @@ def starts_programs(code: str) -> bool:
 
 
 def judge_texts(call: Invocation) -> None:
-    """Texts among the arguments that another machine or a container may be told to run: attacks in them count."""
+    """Texts among the arguments that another machine or a container may be told to run:
+    attacks in them count.
+    """
     for before, value in itertools.pairwise([Value(""), *call.args]):
         text = value.text
         if value.known and re.search(r"\s", text) and _HOSTILE.search(text) and not _SAYS.match(before.text):
@@ -109,7 +120,9 @@ def _codes(call: Invocation) -> Iterator[tuple[Value, bool]]:
 
 
 def _judge_text(call: Invocation, text: str, *, told: bool) -> None:
-    """A text, and the texts quoted in it, as commands: attacks count; all of them where a flag says that it is code."""
+    """A text, and the texts quoted in it, as commands: attacks count;
+    all of them where a flag says that it is code.
+    """
     inside = [next(each for each in match.groups() if each) for match in list(_LITERAL.finditer(text))[:6]]
     for each in [text, *(one for one in inside if _HOSTILE.search(one))]:
         for rule in sorted(call.walker.rules_of(each) & (_TOLD if told else _INSIDE)):

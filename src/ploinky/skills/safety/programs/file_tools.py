@@ -1,4 +1,6 @@
-"""Programs that make, move, change and remove files: cp, mv, ln, rm, chmod, chown, install, tee, dd, rsync."""
+"""Programs that make, move, change and remove files:
+cp, mv, ln, rm, chmod, chown, install, tee, dd, rsync.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,14 @@ from ploinky.skills.safety.programs.effects import judge_words
 from ploinky.skills.safety.programs.options import Operands, Role, Shape, read_options, shape
 from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value
 
-_COPY = shape("abfinpPrRuvLTHd", "archive force interactive no-clobber recursive update verbose parents preserve "
-              "no-target-directory dereference", Operands.READ_THEN_WRITE, text="S m mode", write="t target-directory")  # fmt: skip
+_COPY = shape(
+    "abfinpPrRuvLTHd",
+    "archive force interactive no-clobber recursive update verbose parents preserve no-target-directory "
+    "dereference",
+    Operands.READ_THEN_WRITE,
+    text="S m mode",
+    write="t target-directory",
+)
 _LINK = shape("fsvnrT", "symbolic force verbose relative no-dereference", write="t target-directory")
 _REMOVE = shape("firRvdI", "force recursive verbose dir", Operands.WRITE)
 _TEE = shape("ai", "append", Operands.WRITE)
@@ -22,7 +30,9 @@ _SETUID = re.compile(r"[ugoa]*[+=][rwxX]*[st]|[0-7]*[2-7][0-7]{3}\Z", re.ASCII)
 
 
 def copy(call: Invocation) -> Result:
-    """``cp``, ``mv``, ``install``: sources are read, the target is written; what is known of a file goes along."""
+    """``cp``, ``mv``, ``install``: sources are read, the target is written;
+    what is known of a file goes along.
+    """
     if call.program == "install":
         return _install(call)
     read = read_options(call.args, _COPY)
@@ -136,9 +146,9 @@ def remove(call: Invocation) -> Result:
     for value in read.operands:
         place = call.place(value)
         if place.zone is Zone.SELF:
-            whole = place.path == SKILL or (value.glob and posixpath.dirname(place.path) == SKILL and recursive
-                                            and posixpath.basename(place.path) in ("*", ".*"))  # fmt: skip
-            if whole:
+            folder, name = posixpath.split(place.path)
+            everything = recursive and value.glob and folder == SKILL and name in ("*", ".*")
+            if place.path == SKILL or everything:
                 call.report("unknown-path", "removes the skill itself")
         elif place.zone is Zone.UNKNOWN and not (recursive and re.match(rf"{HOLE}(?:/\**)?\Z", value.text)):
             call.report("unknown-path")
@@ -200,8 +210,10 @@ def tee(call: Invocation) -> Result:
 
 def sort(call: Invocation) -> Result:
     """``sort``: its --compress-program is not on the list."""
-    read = read_options(call.args, shape("bdfghiMnRrVucmsz", "numeric-sort reverse unique human-numeric-sort version-sort "
-                                         "ignore-case", text="k t key field-separator", write="o output"))  # fmt: skip
+    read = read_options(call.args, shape("bdfghiMnRrVucmsz", "numeric-sort reverse unique "
+                                                             "human-numeric-sort version-sort "
+                                                             "ignore-case", text="k t key field-separator",
+                                         write="o output"))  # fmt: skip
     if read.has("compress-program"):
         call.report("inline-code", "sort that starts a program")
     _unknown(call, read.unknown)
@@ -216,7 +228,8 @@ def sort(call: Invocation) -> Result:
 
 def split(call: Invocation) -> Result:
     """``split``, ``csplit``: many files from one; what is known of it is known of their folder."""
-    read = read_options(call.args, shape("dsqzk", "numeric-suffixes additional-suffix quiet elide-empty-files",
+    read = read_options(call.args, shape("dsqzk", "numeric-suffixes additional-suffix quiet "
+                                                  "elide-empty-files",
                                          text="l b n a f lines bytes number suffix-length"))  # fmt: skip
     if read.has("filter"):
         call.report("inline-code", "split that starts a program")

@@ -1,4 +1,5 @@
-"""Texts that parse as shell and are none: prose, output of programs, other languages, calls of an assistant's tools.
+"""Texts that parse as shell and are none:
+prose, output of programs, other languages, calls of an assistant's tools.
 
 A closed list of signs, about the shape of the command's name and of its first arguments.
 """
@@ -10,12 +11,15 @@ import re
 from ploinky.skills.safety.values import HOLE, Value
 
 _OTHER_LANGUAGES = frozenset(
-    "const var def class async await export_default function_ return_ from import_ package public private static struct enum impl "
-    "fn pub use namespace using elif except try catch finally lambda yield print_ SELECT INSERT UPDATE DELETE CREATE FROM WHERE "
-    "and or not end begin elseif endif foreach RUN COPY ENTRYPOINT CMD WORKDIR EXPOSE ENV ADD".split()
+    "const var def class async await export_default function_ return_ from import_ package public private "
+    "static struct enum impl fn pub use namespace using elif except try catch finally lambda yield print_ "
+    "SELECT INSERT UPDATE DELETE CREATE FROM WHERE and or not end begin elseif endif foreach RUN COPY "
+    "ENTRYPOINT CMD WORKDIR EXPOSE ENV ADD".split()
 )
-_POWERSHELL = frozenset("powershell pwsh iwr irm iex saps sls gci gc sc cmd cmd.exe powershell.exe rundll32 mshta regsvr32 certutil bitsadmin wmic reg "
-                        "del erase xcopy robocopy findstr tasklist setx msiexec cscript wscript start-process invoke-webrequest icacls takeown attrib net net.exe".split())  # fmt: skip
+_POWERSHELL = frozenset("powershell pwsh iwr irm iex saps sls gci gc sc cmd cmd.exe powershell.exe rundll32 "
+                        "mshta regsvr32 certutil bitsadmin wmic reg del erase xcopy robocopy findstr "
+                        "tasklist setx msiexec cscript wscript start-process invoke-webrequest icacls "
+                        "takeown attrib net net.exe".split())  # fmt: skip
 _WINDOWS = re.compile(
     r"%[A-Z_]{3,}%|[A-Z]:(?:Users|Windows|Program|ProgramData|Temp|\\)\b|/[a-z]\Z(?<=/[fqsyc])"
 )
@@ -27,7 +31,8 @@ _PAIR = re.compile(r"[A-Za-z_]+:(?!//|\d)(?:\S.*|)\Z", re.DOTALL)
 _SYNOPSIS = re.compile(r"\[(?:--?\w[\w-]*[^\]]*|[A-Za-z][A-Za-z_|.-]{2,})\]?\Z|\.\.\.\Z|…\Z|\[options\]")
 _NAME = re.compile(r"[A-Za-z0-9._+/@~-]+\Z|\[\Z|\[\[\Z|:\Z|\.\Z")
 _VERB_NOUN = re.compile(
-    r"(?:Get|Set|New|Add|Remove|Invoke|Start|Stop|Install|Import|Expand|Write|Test|Out|Register|Enable|Disable)-\w+\Z",
+    r"(?:Get|Set|New|Add|Remove|Invoke|Start|Stop|Install|Import|Expand|Write|Test|Out|Register|Enable"
+    r"|Disable)-\w+\Z",
     re.IGNORECASE,
 )
 

@@ -1,4 +1,6 @@
-"""What an address says about itself: raw IPs, paste sites, places that only collect, and the well-known forges."""
+"""What an address says about itself:
+raw IPs, paste sites, places that only collect, and the well-known forges.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +12,28 @@ from ploinky.base.addresses import IPAddress, find_ip, why_not_public
 from ploinky.skills.safety.values import HOLE
 
 _PASTES = re.compile(
-    r"(?:^|\.)(?:pastebin\.\w+|paste\.\w+|glot\.io|rentry\.\w+|hastebin\.\w+|ghostbin\.\w+|dpaste\.\w+|ix\.io|0x0\.st|sprunge\.us"
-    r"|termbin\.com|controlc\.com|justpaste\.it|p\.ip\.fi|pastes\.\w+|paste\w*\.\w+|privatebin\.\w+|codepad\.\w+|bpa\.st|clbin\.com"
-    r"|transfer\.sh|file\.io|anonfiles\.com|gofile\.io|catbox\.moe|temp\.sh|bashupload\.com|oshi\.at|tmpfiles\.org|filebin\.net"
-    r"|ufile\.io|mediafire\.com|telegra\.ph)\Z"
+    r"(?:^|\.)(?:pastebin\.\w+|paste\.\w+|glot\.io|rentry\.\w+|hastebin\.\w+|ghostbin\.\w+|dpaste\.\w+"
+    r"|ix\.io|0x0\.st|sprunge\.us"
+    r"|termbin\.com|controlc\.com|justpaste\.it|p\.ip\.fi|pastes\.\w+|paste\w*\.\w+|privatebin\.\w+"
+    r"|codepad\.\w+|bpa\.st|clbin\.com"
+    r"|transfer\.sh|file\.io|anonfiles\.com|gofile\.io|catbox\.moe|temp\.sh|bashupload\.com|oshi\.at"
+    r"|tmpfiles\.org|filebin\.net|ufile\.io|mediafire\.com|telegra\.ph)\Z"
 )
 _COLLECTORS = re.compile(
-    r"(?:^|\.)(?:webhook\.site|requestbin\.\w+|pipedream\.net|beeceptor\.com|hookbin\.com|requestcatcher\.com|ngrok(?:-free)?\.\w+"
-    r"|ngrok\.io|burpcollaborator\.net|oastify\.com|oast\.\w+|interact\.sh|interactsh\.com|canarytokens\.\w+|dnslog\.\w+|ceye\.io"
+    r"(?:^|\.)(?:webhook\.site|requestbin\.\w+|pipedream\.net|beeceptor\.com|hookbin\.com"
+    r"|requestcatcher\.com|ngrok(?:-free)?\.\w+"
+    r"|ngrok\.io|burpcollaborator\.net|oastify\.com|oast\.\w+|interact\.sh|interactsh\.com|canarytokens\.\w+"
+    r"|dnslog\.\w+|ceye\.io"
     r"|trycloudflare\.com|serveo\.net|localhost\.run|loca\.lt|requestrepo\.com|mockbin\.\w+)\Z"
 )
 _FORGES = frozenset(
-    "github.com gitlab.com bitbucket.org codeberg.org golang.org go.dev google.golang.org gopkg.in sr.ht git.sr.ht k8s.io "
-    "sigs.k8s.io mvdan.cc honnef.co cuelang.org go.uber.org raw.githubusercontent.com gitee.com".split()
+    "github.com gitlab.com bitbucket.org codeberg.org golang.org go.dev google.golang.org gopkg.in sr.ht "
+    "git.sr.ht k8s.io sigs.k8s.io mvdan.cc honnef.co cuelang.org go.uber.org raw.githubusercontent.com "
+    "gitee.com".split()
 )
 _SHORTENERS = re.compile(
-    r"(?:^|\.)(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|is\.gd|cutt\.ly|rb\.gy|shorturl\.at|ow\.ly|tiny\.cc|v\.gd)\Z"
+    r"(?:^|\.)(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|is\.gd|cutt\.ly|rb\.gy|shorturl\.at|ow\.ly|tiny\.cc"
+    r"|v\.gd)\Z"
 )
 
 HOST_WORDS = {  # what the host of a service is called, where its variables say it otherwise

@@ -52,8 +52,9 @@ LANGUAGES = {
     "gdb": "gdb",
     **dict.fromkeys(
         (
-            "wish slsh m4 gm4 dc jrunscript octave octave-cli raku rakudo clisp ecl chicken csi gst newlisp pike rexx gnuplot maxima "
-            "gp sage ghci ocaml-top iex scheme mit-scheme chibi-scheme gosh bsh nickle dg moon fennel-ls qjs duktape rhino d8"
+            "wish slsh m4 gm4 dc jrunscript octave octave-cli raku rakudo clisp ecl chicken csi gst newlisp "
+            "pike rexx gnuplot maxima gp sage ghci ocaml-top iex scheme mit-scheme chibi-scheme gosh bsh "
+            "nickle dg moon fennel-ls qjs duktape rhino d8"
         ).split(),
         "other",
     ),
@@ -74,8 +75,9 @@ _CODE_FLAGS = {
 _ANY_CODE_FLAG = ("-e", "-c", "-E", "-x", "--eval", "-eval", "--exec", "--execute", "--command", "-b")
 _VALUE_FLAGS = frozenset({"-W", "-X", "-r", "--require", "--loader", "--import", "-I", "-M", "-d"})
 _PRELOADS = frozenset({"-r", "--require", "--loader", "--experimental-loader", "--import", "-M", "-d", "-l"})
-_PLAIN_FLAGS = frozenset({"-u", "-B", "-E", "-I", "-O", "-s", "-S", "-q", "-b", "-w", "-T", "--no-warnings", "--trace-warnings",
-                          "--experimental-strip-types", "-x", "-n", "--vanilla", "run", "--enable-source-maps"})  # fmt: skip
+_PLAIN_FLAGS = frozenset({"-u", "-B", "-E", "-I", "-O", "-s", "-S", "-q", "-b", "-w", "-T",
+                          "--no-warnings", "--trace-warnings", "--experimental-strip-types",
+                          "-x", "-n", "--vanilla", "run", "--enable-source-maps"})  # fmt: skip
 _SHELL_FLAGS = re.compile(
     r"-(?:[abefhiklmnprtuvxBCEHPT]*)\Z|--(?:norc|noprofile|posix|login|verbose)\Z|-o|\+o"
 )

@@ -10,8 +10,10 @@ import re
 from ploinky.skills.safety.invocation import Invocation
 
 _REVEALS = re.compile(
-    r"\b(?:export|show|get|print|dump|reveal|view|read|decrypt|access)\b.*(?:secret|private|passw|token|credential|mnemonic)"
-    r"|(?:secret|private[-_]?key|passw\w*|token|credential|mnemonic)\w*[ :-](?:export|show|get|print|dump|reveal|access|value)\b"
+    r"\b(?:export|show|get|print|dump|reveal|view|read|decrypt|access)\b.*(?:secret|private|passw|token"
+    r"|credential|mnemonic)"
+    r"|(?:secret|private[-_]?key|passw\w*|token|credential|mnemonic)\w*[ :-](?:export|show|get|print|dump"
+    r"|reveal|access|value)\b"
     r"|--?(?:export|show|dump|print|reveal)[-_](?:\w+[-_])*(?:secret|private|passw|token|credential|key)",
     re.IGNORECASE,
 )

@@ -19,33 +19,40 @@ from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 REMOTE = frozenset({Taint.REMOTE})
 _CURL = shape(
     "fsSLOJgiIvkaGR#46jZnp0",
-    "fail silent show-error location remote-name remote-header-name globoff include head verbose insecure append get "
-    "remote-time progress-bar compressed create-dirs tlsv1.2 tlsv1.3 ssl-reqd http1.1 http2 no-progress-meter fail-with-body "
-    "no-buffer retry-all-errors remote-name-all parallel proto-redir location-trusted",
+    "fail silent show-error location remote-name remote-header-name globoff include head verbose insecure "
+    "append get remote-time progress-bar compressed create-dirs tlsv1.2 tlsv1.3 ssl-reqd http1.1 http2 "
+    "no-progress-meter fail-with-body no-buffer retry-all-errors remote-name-all parallel proto-redir "
+    "location-trusted",
     Operands.TEXT,
-    text="d data data-raw data-binary data-ascii data-urlencode json F form form-string H header u user X request A user-agent "
-    "b cookie e referer w write-out m max-time connect-timeout retry retry-delay retry-max-time r range C continue-at x proxy "
-    "K config T upload-file url proto proto-default resolve connect-to interface oauth2-bearer limit-rate max-redirs cacert cert "
-    "E key capath unix-socket abstract-unix-socket dns-servers doh-url z time-cond Q quote t telnet-option max-filesize "
-    "proxy-user U socks5 socks5-hostname preproxy aws-sigv4 netrc-file y speed-time Y speed-limit P ftp-port rate",
+    text="d data data-raw data-binary data-ascii data-urlencode json F form form-string H header u user X "
+         "request A user-agent b cookie e referer w write-out m max-time connect-timeout retry retry-delay "
+         "retry-max-time r range C continue-at x proxy K config T upload-file url proto proto-default "
+         "resolve connect-to interface oauth2-bearer limit-rate max-redirs cacert cert E key capath "
+         "unix-socket abstract-unix-socket dns-servers doh-url z time-cond Q quote t telnet-option "
+         "max-filesize proxy-user U socks5 socks5-hostname preproxy aws-sigv4 netrc-file y speed-time Y "
+         "speed-limit P ftp-port rate",
     write="o output c cookie-jar D dump-header trace trace-ascii stderr output-dir",
 )  # fmt: skip
 _WGET = shape(
     "qvncSdbNrpEkLHmx46",
-    "quiet verbose no-verbose continue timestamping show-progress no-clobber spider https-only recursive no-parent "
-    "content-disposition force-directories no-check-certificate trust-server-names background mirror",
+    "quiet verbose no-verbose continue timestamping show-progress no-clobber spider https-only recursive "
+    "no-parent content-disposition force-directories no-check-certificate trust-server-names background "
+    "mirror",
     Operands.TEXT,
-    text="t T tries timeout U user-agent header post-data post-file body-data body-file method user password e execute "
-    "i input-file referer limit-rate waitretry w l level A R accept reject config use-askpass ca-certificate progress "
-    "max-redirect secure-protocol Q B base D domains nd cut-dirs",
+    text="t T tries timeout U user-agent header post-data post-file body-data body-file method user "
+         "password e execute i input-file referer limit-rate waitretry w l level A R accept reject config "
+         "use-askpass ca-certificate progress max-redirect secure-protocol Q B base D domains nd cut-dirs",
     write="O output-document P directory-prefix o output-file a append-output save-cookies",
 )  # fmt: skip
-_SENDS = ("d", "data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "json", "F", "form", "form-string",
-          "T", "upload-file", "post-data", "post-file", "body-data", "body-file")  # fmt: skip
+_SENDS = ("d", "data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "json", "F",
+          "form", "form-string", "T", "upload-file", "post-data", "post-file", "body-data",
+          "body-file")  # fmt: skip
 _FILES_TO_SEND = ("T", "upload-file", "post-file", "body-file")
 _PROVIDERS = re.compile(
-    r"(OPENAI|ANTHROPIC|AWS|GITHUB|GH|GOOGLE|GEMINI|AZURE|SLACK|STRIPE|HF|HUGGINGFACE|NPM|PYPI|DOCKER|CLAUDE|MISTRAL|GROQ|COHERE"
-    r"|OPENROUTER|TELEGRAM|DISCORD|NOTION|LINEAR|TWILIO|SENDGRID|CLOUDFLARE|VERCEL|SSH|DATABASE|DB|PG|MYSQL|REDIS|MONGO\w*)_"
+    r"(OPENAI|ANTHROPIC|AWS|GITHUB|GH|GOOGLE|GEMINI|AZURE|SLACK|STRIPE|HF|HUGGINGFACE|NPM|PYPI|DOCKER|CLAUDE"
+    r"|MISTRAL|GROQ|COHERE"
+    r"|OPENROUTER|TELEGRAM|DISCORD|NOTION|LINEAR|TWILIO|SENDGRID|CLOUDFLARE|VERCEL|SSH|DATABASE|DB|PG|MYSQL"
+    r"|REDIS|MONGO\w*)_"
 )
 
 

@@ -33,7 +33,9 @@ class Operands(Enum):
 
 @dataclass(frozen=True)
 class Shape:
-    """The options that a program may have here: short flags, long flags, options with a value and its role."""
+    """The options that a program may have here:
+    short flags, long flags, options with a value and its role.
+    """
 
     short: str = ""
     long: frozenset[str] = frozenset()
@@ -68,7 +70,9 @@ def shape(
     write: str = "",
     digits: bool = False,
 ) -> Shape:
-    """A row: short flags, long flags, operands, and the options whose value is text, is read or is written."""
+    """A row: short flags, long flags, operands, and the options whose value is text,
+    is read or is written.
+    """
     takes = [(name, role) for names, role in ((text, Role.TEXT), (read, Role.READ), (write, Role.WRITE))
              for name in names.split()]  # fmt: skip
     return Shape(short, frozenset(long.split()), tuple(takes), operands, digits)

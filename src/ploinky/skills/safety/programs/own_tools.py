@@ -1,7 +1,9 @@
-"""Tools of a skill's own: an unknown program is allowed only if every word of its call is understood as a look.
+"""Tools of a skill's own: an unknown program is allowed only if every word of its call
+is understood as a look.
 
-A call is a verb or a noun of looking, flags that choose what is shown, and operands that are plain words, numbers,
-dates, texts or paths in the skill's folder. Any other word asks. To let one more word pass, add it to a table.
+A call is a verb or a noun of looking, flags that choose what is shown, and operands that are plain words,
+numbers, dates, texts or paths in the skill's folder. Any other word asks. To let one more word pass, add it
+to a table.
 """
 
 from __future__ import annotations
@@ -16,32 +18,38 @@ from ploinky.skills.safety.values import Value
 
 _NAME = re.compile(r"[a-z][a-z0-9]{1,24}(?:[-_][a-z0-9]{1,16}){0,3}\Z")
 _VERBS = frozenset(
-    "list ls show get search vsearch query find status help version info view check describe summary stats today week "
-    "month now next recent tail top count read lookup explain doctor diff log tree current whoami edit done note "
-    "forecast agenda upcoming history inbox events tasks calendars channels folders devices voices models boards "
-    "projects labels unread weather".split()
+    "list ls show get search vsearch query find status help version info view check describe summary stats "
+    "today week month now next recent tail top count read lookup explain doctor diff log tree current "
+    "whoami edit done note forecast agenda upcoming history inbox events tasks calendars channels folders "
+    "devices voices models boards projects labels unread weather".split()
 )
 _NOUN_VERBS = frozenset("list ls show search status info view find".split())
 _VERB_NOUN = re.compile(r"(?:list|get|show|search|find)[-_:][a-z_-]+\Z")
 _FLAGS = frozenset(
-    "h help v verbose version q quiet json yaml csv tsv markdown md table plain text raw pretty compact brief short long "
-    "full detail details no-color color limit l n count max min max-results top first last offset page per-page size "
-    "days weeks months hours day week month year date from since until after before start end range to today tomorrow "
-    "format f output-format style units metric imperial sort order sort-by reverse asc desc query filter search tag tags "
-    "c collection category type kind status state priority due label labels project list board calendar account folder "
-    "name id ids title place location city country region lang language locale timezone tz all a files dirs min-score "
-    "score depth fields columns include exclude recent upcoming unread open closed done show stats summary forecast "
-    "width height no-header headers".split()
+    "h help v verbose version q quiet json yaml csv tsv markdown md table plain text raw pretty compact "
+    "brief short long full detail details no-color color limit l n count max min max-results top first last "
+    "offset page per-page size days weeks months hours day week month year date from since until after "
+    "before start end range to today tomorrow format f output-format style units metric imperial sort order "
+    "sort-by reverse asc desc query filter search tag tags c collection category type kind status state "
+    "priority due label labels project list board calendar account folder name id ids title place location "
+    "city country region lang language locale timezone tz all a files dirs min-score score depth fields "
+    "columns include exclude recent upcoming unread open closed done show stats summary forecast width "
+    "height no-header headers".split()
 )
 _ACTS = re.compile(
-    r"(?:install|add|create|delete|remove|rm|update|upgrade|send|pay|buy|sell|transfer|withdraw|deploy|publish|post|exec|eval"
-    r"|login|auth|logout|sync|push|pull|clone|fetch|download|upload|set|init|start|stop|up|down|write|move|apply|sign|mint"
-    r"|swap|trade|run|force|yes|hook|daemon|serve|proxy|output|out|token|key|password|secret|credential|private|dump|export"
-    r"|scan|crack|spoof|inject|attach|unlock|decrypt|restore|reset|wipe|enable|disable|grant|import|load|plugin|mount)s?\b",
+    r"(?:install|add|create|delete|remove|rm|update|upgrade|send|pay|buy|sell|transfer|withdraw|deploy"
+    r"|publish|post|exec|eval"
+    r"|login|auth|logout|sync|push|pull|clone|fetch|download|upload|set|init|start|stop|up|down|write|move"
+    r"|apply|sign|mint"
+    r"|swap|trade|run|force|yes|hook|daemon|serve|proxy|output|out|token|key|password|secret|credential"
+    r"|private|dump|export"
+    r"|scan|crack|spoof|inject|attach|unlock|decrypt|restore|reset|wipe|enable|disable|grant|import|load"
+    r"|plugin|mount)s?\b",
     re.IGNORECASE,
 )
 _SECRET = re.compile(
-    r"secret|passw|token|credential|private|mnemonic|seed|cookie|session|keychain|wallet|id_[rd]sa|\.env|\.pem|\.key\b",
+    r"secret|passw|token|credential|private|mnemonic|seed|cookie|session|keychain|wallet|id_[rd]sa|\.env"
+    r"|\.pem|\.key\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_][\w.,:@+%-]*\Z")
@@ -56,7 +64,9 @@ def is_own(program: str) -> bool:
 
 
 def is_plain(call: Invocation) -> bool:
-    """Whether no argument is a path outside, an address or a text for a shell: enough for a declared program."""
+    """Whether no argument is a path outside, an address or a text for a shell:
+    enough for a declared program.
+    """
     return all(_PLAIN_ARGUMENT.match(each.text) for each in call.args)
 
 

@@ -1,7 +1,7 @@
 """Package managers: where a package may come from, and which installs run nobody else's code.
 
-A lock file with digests and without scripts is allowed; a registry asks; plain addresses, unpinned repositories
-and other indexes are refused. The managers are rows of ``managers``.
+A lock file with digests and without scripts is allowed; a registry asks; plain addresses, unpinned
+repositories and other indexes are refused. The managers are rows of ``managers``.
 """
 
 from __future__ import annotations
@@ -19,21 +19,31 @@ from ploinky.skills.safety.programs.projects import (
 from ploinky.skills.safety.values import HOLE, Stream, Taint, Value
 
 _SOURCE_FLAGS = re.compile(
-    r"(?:-i|--(?:extra-)?index(?:-url)?|--default-index|--registry|--find-links|-f|--source|--repo(?:sitory)?|--trusted-host|--proxy"
-    r"|--allow-insecure\S*|--allow-unauthenticated|--no-gpg-check|--nogpgcheck|--allow-untrusted|--no-verify\S*|--index-strategy"
-    r"|--channel|-c|--override-channels|--from-git|--git|--config-settings|--userconfig|--globalconfig|--cert|--node-options"
-    r"|--strict-ssl|--no-strict-ssl|--unsafe-perm|--force-yes|--nodeps|--nosignature|--skip-verify\S*|--ignore-signature\S*|--script-shell|-X|--repository|--extra-experimental-features|--git-url|--tap)(?:=.*)?\Z"
+    r"(?:-i|--(?:extra-)?index(?:-url)?|--default-index|--registry|--find-links|-f|--source"
+    r"|--repo(?:sitory)?|--trusted-host|--proxy"
+    r"|--allow-insecure\S*|--allow-unauthenticated|--no-gpg-check|--nogpgcheck|--allow-untrusted"
+    r"|--no-verify\S*|--index-strategy"
+    r"|--channel|-c|--override-channels|--from-git|--git|--config-settings|--userconfig|--globalconfig"
+    r"|--cert|--node-options"
+    r"|--strict-ssl|--no-strict-ssl|--unsafe-perm|--force-yes|--nodeps|--nosignature|--skip-verify\S*"
+    r"|--ignore-signature\S*|--script-shell|-X|--repository|--extra-experimental-features|--git-url"
+    r"|--tap)(?:=.*)?\Z"
 )
-_HARMLESS_SHORT = {"conda": {"-c", "--channel"}, "mamba": {"-c", "--channel"}, "uv": {"-c"}, "pip": {"-c"}, "gem": {"-i"},
-                   "npm": {"-f", "-c"}, "brew": {"-f"}, "apt": {"-f"}, "apt-get": {"-f"}, "cargo": {"-f"}, "poetry": {"-f"},
-                   "dotnet": {"-f"}, "pnpm": {"-f", "-c"}, "bun": {"-f", "-c"}, "yarn": {"-f", "-c"}, "go": {"-i", "-c"},
-                   "pipx": {"-f", "-c"}}  # fmt: skip
+_HARMLESS_SHORT = {
+    **dict.fromkeys(("conda", "mamba"), frozenset({"-c", "--channel"})),
+    **dict.fromkeys(("npm", "pnpm", "bun", "yarn", "pipx"), frozenset({"-f", "-c"})),
+    **dict.fromkeys(("brew", "apt", "apt-get", "cargo", "poetry", "dotnet"), frozenset({"-f"})),
+    **dict.fromkeys(("uv", "pip"), frozenset({"-c"})),
+    "gem": frozenset({"-i"}),
+    "go": frozenset({"-i", "-c"}),
+}
 _ADDRESS = re.compile(
-    r"(?:[\w.-]+ ?@ ?)?(?:git\+)?(?:https?|git|ssh|svn|hg|ftp|file)(?:\+\w+)?://|[\w./@-]*@(?:git|github|gitlab|bitbucket|gist):|git@|github:|gitlab:|bitbucket:|gist:"
+    r"(?:[\w.-]+ ?@ ?)?(?:git\+)?(?:https?|git|ssh|svn|hg|ftp|file)(?:\+\w+)?://|[\w./@-]*@(?:git|github"
+    r"|gitlab|bitbucket|gist):|git@|github:|gitlab:|bitbucket:|gist:"
 )
 _NIXPKGS = re.compile(
-    r"(?:[\w.-]+=)?(?:github:NixOS/nixpkgs(?:[/?]|\Z)|https://github\.com/NixOS/nixpkgs/|https://nixos\.org/channels/"
-    r"|https://channels\.nixos\.org/)"
+    r"(?:[\w.-]+=)?(?:github:NixOS/nixpkgs(?:[/?]|\Z)|https://github\.com/NixOS/nixpkgs/"
+    r"|https://nixos\.org/channels/|https://channels\.nixos\.org/)"
 )
 _PINNED = re.compile(r"[@#=](?:semver:)?[0-9a-f]{40}(?:#|\Z|&)|#sha(?:256|512)[=:-]|--rev[= ][0-9a-f]{40}")
 _SHORT_REPO = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+(?:#.+)?\Z")
@@ -61,15 +71,17 @@ def package_manager(call: Invocation) -> Result:
 
 
 _RUNS_MORE = re.compile(
-    r"-(?:toolexec|vettool|exec|overlay|modfile)\b|(?:--config[= ]?)?.*\b(?:runner|rustc|rustdoc|rustc-wrapper|linker|ar)\s*=\s*\S"
-    r"|--(?:runner|linker|shell-command)\b"
+    r"-(?:toolexec|vettool|exec|overlay|modfile)\b|(?:--config[= ]?)?.*\b(?:runner|rustc|rustdoc"
+    r"|rustc-wrapper|linker|ar)\s*=\s*\S|--(?:runner|linker|shell-command)\b"
 )
 _MORE_FLAGS = re.compile(r"-w\Z|--?(?:write|fix|toolexec|vettool|exec|modfile|overlay|output|out)\b")
 _LOOK_FLAGS = re.compile(
-    r"-[aglhvqsioeu]\Z|-V\Z|--(?:json|depth(?:=\d+)?|global|all|long|parseable|format(?:=[\w-]+)?|outdated|not-required|local|user|verbose"
-    r"|quiet|version|versions|help|installed|omit(?:=dev)?|prod|production|dev|no-color|color(?:=\w+)?|tree|freeze|exclude-editable|formula"
-    r"|cask|upgradable|limit(?:=\d+)?|include(?:=dev)?|silent|level|audit-level=\w+|prefix|files|no-dev|explicit|name|manual-installed|edges"
-    r"|offline|locked|frozen|no-deps|workspace|active|bare|path)\Z"
+    r"-[aglhvqsioeu]\Z|-V\Z|--(?:json|depth(?:=\d+)?|global|all|long|parseable|format(?:=[\w-]+)?|outdated"
+    r"|not-required|local|user|verbose"
+    r"|quiet|version|versions|help|installed|omit(?:=dev)?|prod|production|dev|no-color|color(?:=\w+)?|tree"
+    r"|freeze|exclude-editable|formula"
+    r"|cask|upgradable|limit(?:=\d+)?|include(?:=dev)?|silent|level|audit-level=\w+|prefix|files|no-dev"
+    r"|explicit|name|manual-installed|edges|offline|locked|frozen|no-deps|workspace|active|bare|path)\Z"
 )
 _MORE_WORDS = frozenset(
     "fix update upgrade init purge clean set add push remove rm install lock archive".split()
@@ -77,7 +89,9 @@ _MORE_WORDS = frozenset(
 
 
 def _does_more(name: str, texts: list[str], words: list[str]) -> bool:
-    """Whether a verb that looks is told to do more: ``go env -w``, ``npm audit fix``, ``nix flake init -t github:...``."""
+    """Whether a verb that looks is told to do more:
+    ``go env -w``, ``npm audit fix``, ``nix flake init -t github:...``.
+    """
     if name == "go" and any(
         re.match(r"(?:GO(?:PROXY|FLAGS|SUMDB|NOSUMDB|INSECURE|PRIVATE)|CC|CXX)=", each) for each in texts
     ):
@@ -136,7 +150,7 @@ def _script_set(call: Invocation, texts: list[str]) -> None:
 
 
 def _source_flags(name: str, texts: list[str]) -> list[str]:
-    fine = _HARMLESS_SHORT.get(name, set())
+    fine = _HARMLESS_SHORT.get(name, frozenset())
     return [each for each in texts if _SOURCE_FLAGS.match(each) and each.partition("=")[0] not in fine]
 
 
@@ -169,7 +183,8 @@ def _bad_source(call: Invocation, name: str, texts: list[str], words: list[str],
         HOLE in each and Taint.UNSET not in value.taints for each, value in zip(texts, call.args, strict=True)
     ):
         call.report("unknown-option", "a package whose name is computed")
-    if addresses and not (pinned and all(each.startswith(("git+https:", "https:", "git+ssh:", "github:")) or " @ git+" in each
+    if addresses and not (pinned and all(each.startswith(("git+https:", "https:", "git+ssh:",
+                                                          "github:")) or " @ git+" in each
                                          or "@git+" in each for each in addresses)):  # fmt: skip
         call.report("package-source")
         return True
@@ -250,7 +265,8 @@ def _folders(call: Invocation) -> list[tuple[str, Value]]:
 
 
 _QUIET_SETTINGS = re.compile(
-    r"(?:fund|audit|loglevel|progress|color|save-exact|save-prefix|engine-strict|update-notifier|nodeLinker|enableTelemetry"
+    r"(?:fund|audit|loglevel|progress|color|save-exact|save-prefix|engine-strict|update-notifier|nodeLinker"
+    r"|enableTelemetry"
     r"|virtualenvs[.-]in-project|virtualenvs[.-]create|cache[.-]dir|parallel|jobs|auto-install-peers)\Z"
 )
 _ACCOUNTS = frozenset("publish login adduser token owner push signin cert services untap self".split())
@@ -258,7 +274,9 @@ _SECRET_SETTING = re.compile(r"auth|token|passw|secret|key", re.IGNORECASE)
 
 
 def _configure(call: Invocation, texts: list[str]) -> None:
-    """A setting of a manager: a few only change what is shown or kept; any other may change what runs or is trusted."""
+    """A setting of a manager: a few only change what is shown or kept;
+    any other may change what runs or is trusted.
+    """
     words = [each.partition("=")[0] for each in texts if not each.startswith("-")]
     if words[:1] and words[0] in _ACCOUNTS:
         call.report("account")
@@ -289,8 +307,8 @@ def _is_locked(call: Invocation, name: str, verb: str, texts: list[str]) -> bool
     zone = call.place(Value(".")).zone
     if zone is not Zone.SELF or (facts is not None and Taint.REMOTE in facts.taints):
         return False
-    plain = {"--silent", "-s", "--no-audit", "--no-fund", "--omit=dev", "--production", "--quiet", "-q", "--prefer-offline",
-             "--no-progress", "--loglevel=error"}  # fmt: skip
+    plain = {"--silent", "-s", "--no-audit", "--no-fund", "--omit=dev", "--production",
+             "--quiet", "-q", "--prefer-offline", "--no-progress", "--loglevel=error"}  # fmt: skip
     rest = set(texts[1:]) - plain
     if name == "npm" and verb in ("ci", "clean-install"):
         return rest == {"--ignore-scripts"}
@@ -320,8 +338,9 @@ def _hashed(call: Invocation, texts: list[str]) -> bool:
     rest = list(texts[1:])
     if "--require-hashes" not in rest or "-r" not in rest:
         return False
-    allowed = {"--require-hashes", "--no-deps", "--only-binary=:all:", "--quiet", "-q", "--no-cache-dir", "--upgrade", "-U",
-               "--disable-pip-version-check", "--no-input", "--user"}  # fmt: skip
+    allowed = {"--require-hashes", "--no-deps", "--only-binary=:all:", "--quiet", "-q",
+               "--no-cache-dir", "--upgrade", "-U", "--disable-pip-version-check", "--no-input",
+               "--user"}  # fmt: skip
     pending = iter(rest)
     for each in pending:
         if each in ("-r", "-t", "--target", "--prefix", "--only-binary", "--requirement"):

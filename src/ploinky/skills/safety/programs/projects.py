@@ -1,7 +1,7 @@
 """What build tools, test runners and virtual machines read without being told: their project's own files.
 
-If one of those came from the network unchecked, a run executes text from the network. To know one more such file,
-add it to ``_READ``; one more program that runs its argument, to ``RUNNERS``.
+If one of those came from the network unchecked, a run executes text from the network. To know one more such
+file, add it to ``_READ``; one more program that runs its argument, to ``RUNNERS``.
 """
 
 from __future__ import annotations
@@ -18,19 +18,26 @@ from ploinky.skills.safety.programs.effects import judge_words, starts_programs
 from ploinky.skills.safety.values import Stream, Taint, Value
 
 _READ = re.compile(
-    r"(?:GNUm|[Mm])akefile|.*\.mk|package(?:-lock)?\.json|npm-shrinkwrap\.json|\.npmrc|yarn\.lock|pnpm-(?:lock|workspace)\.yaml"
-    r"|bunfig\.toml|[\w.-]*(?:requirements|constraints)[\w.-]*\.(?:txt|in)|pyproject\.toml|setup\.(?:py|cfg)|conftest\.py|tox\.ini"
-    r"|noxfile\.py|pytest\.ini|Pipfile(?:\.lock)?|(?:uv|poetry|pdm)\.lock|environment\.ya?ml|test_\w+\.py|\w+_test\.(?:py|go)"
-    r"|Cargo\.(?:toml|lock)|build\.rs|go\.(?:mod|sum|work)|.*\.gemspec|Gemfile(?:\.lock)?|Rakefile|composer\.(?:json|lock)"
-    r"|[Jj]ustfile|Taskfile\.ya?ml|CMakeLists\.txt|.*\.cmake|meson\.build|build\.(?:ninja|gradle(?:\.kts)?|sbt|xml|zig)|pom\.xml"
-    r"|(?:docker-)?compose[\w.-]*\.ya?ml|(?:Docker|Container)file[\w.-]*|.*\.(?:tf|nix)|Vagrantfile|playbook[\w.-]*\.ya?ml|Brewfile"
-    r"|.*\.config\.(?:m?[jt]s|cjs)"
+    r"(?:GNUm|[Mm])akefile|.*\.mk|package(?:-lock)?\.json|npm-shrinkwrap\.json|\.npmrc|yarn\.lock"
+    r"|pnpm-(?:lock|workspace)\.yaml"
+    r"|bunfig\.toml|[\w.-]*(?:requirements|constraints)[\w.-]*\.(?:txt|in)|pyproject\.toml|setup\.(?:py|cfg)"
+    r"|conftest\.py|tox\.ini"
+    r"|noxfile\.py|pytest\.ini|Pipfile(?:\.lock)?|(?:uv|poetry|pdm)\.lock|environment\.ya?ml|test_\w+\.py"
+    r"|\w+_test\.(?:py|go)"
+    r"|Cargo\.(?:toml|lock)|build\.rs|go\.(?:mod|sum|work)|.*\.gemspec|Gemfile(?:\.lock)?|Rakefile"
+    r"|composer\.(?:json|lock)"
+    r"|[Jj]ustfile|Taskfile\.ya?ml|CMakeLists\.txt|.*\.cmake|meson\.build|build\.(?:ninja|gradle(?:\.kts)?"
+    r"|sbt|xml|zig)|pom\.xml"
+    r"|(?:docker-)?compose[\w.-]*\.ya?ml|(?:Docker|Container)file[\w.-]*|.*\.(?:tf|nix)|Vagrantfile"
+    r"|playbook[\w.-]*\.ya?ml|Brewfile|.*\.config\.(?:m?[jt]s|cjs)"
 )
 RUNNERS = frozenset(
-    "java javaw jshell mono wine wine64 wasmtime wasmer box64 qemu-x86_64 qemu-aarch64 kotlin dart nim zig crystal runghc runhaskell "
-    "nix-build nix-instantiate ocaml erl escript clojure clj bb janet fennel sbcl octave tcc rlang appimage-run pytest py.test nosetests jest mocha vitest "
-    "jbang kscript scala-cli amm dotnet-script csi cling rdmd rust-script joker lein boot nbb yaegi gorun vite-node esrun zx ansible-pull "
-    "electron gforth ansible-playbook vagrant jupyter papermill streamlit uvicorn gunicorn flask django-admin celery".split()
+    "java javaw jshell mono wine wine64 wasmtime wasmer box64 qemu-x86_64 qemu-aarch64 kotlin dart nim zig "
+    "crystal runghc runhaskell nix-build nix-instantiate ocaml erl escript clojure clj bb janet fennel sbcl "
+    "octave tcc rlang appimage-run pytest py.test nosetests jest mocha vitest jbang kscript scala-cli amm "
+    "dotnet-script csi cling rdmd rust-script joker lein boot nbb yaegi gorun vite-node esrun zx "
+    "ansible-pull electron gforth ansible-playbook vagrant jupyter papermill streamlit uvicorn gunicorn "
+    "flask django-admin celery".split()
 )
 
 
@@ -50,7 +57,9 @@ def has_unchecked(call: Invocation) -> bool:
 
 
 def names_fetched(call: Invocation, text: str) -> bool:
-    """Whether code or a module's name speaks of a code file that came from the network unchecked; reported."""
+    """Whether code or a module's name speaks of a code file
+    that came from the network unchecked; reported.
+    """
     machine = call.machine
     for path, facts in machine.files.items():
         stem, dot, _ = posixpath.basename(path).partition(".")
@@ -87,7 +96,8 @@ def reads_the_network(call: Invocation, *, whole_tree: bool = False) -> bool:
 
 
 _FETCHED_PACKAGE = re.compile(
-    r"https?://\S+\.(?:sh|py|js|ps1|tgz|tar\.\w+|zip|deb|rpm|whl|vsix|gem|exe|msi|pkg|dmg|AppImage|jar|so|xpi|crx|phar|nupkg|ya?ml|git)\Z",
+    r"https?://\S+\.(?:sh|py|js|ps1|tgz|tar\.\w+|zip|deb|rpm|whl|vsix|gem|exe|msi|pkg|dmg|AppImage|jar|so"
+    r"|xpi|crx|phar|nupkg|ya?ml|git)\Z",
     re.IGNORECASE,
 )
 _INSTALLS = re.compile(
@@ -97,7 +107,9 @@ _INSTALLS = re.compile(
 
 
 def installs_fetched(call: Invocation) -> bool:
-    """Whether the words of a call tell its program to take up a package by its address, or one that was fetched."""
+    """Whether the words of a call tell its program to take up a package by its address,
+    or one that was fetched.
+    """
     if not any(_INSTALLS.match(each.text) for each in call.args):
         return False
     if any(_FETCHED_PACKAGE.match(each.text) for each in call.args):
@@ -114,8 +126,8 @@ def installs_fetched(call: Invocation) -> bool:
 
 
 _ARCHIVE = re.compile(
-    r".*\.(?:zip|t[gbx]z2?|tar(?:\.\w+)?|[gxb]z2?|zst|lz4|jar|war|whl|egg|7z|rar|deb|rpm|apk|asar|xpi|crx|vsix|cab|iso|img|dmg|pkg"
-    r"|cpio|ar|lzh|squashfs|appimage|ipa|nupkg|gem|crate|bundle|zim)\Z",
+    r".*\.(?:zip|t[gbx]z2?|tar(?:\.\w+)?|[gxb]z2?|zst|lz4|jar|war|whl|egg|7z|rar|deb|rpm|apk|asar|xpi|crx"
+    r"|vsix|cab|iso|img|dmg|pkg|cpio|ar|lzh|squashfs|appimage|ipa|nupkg|gem|crate|bundle|zim)\Z",
     re.IGNORECASE,
 )
 
@@ -139,7 +151,8 @@ def _fetches(call: Invocation) -> bool:
 
 
 def unpacks_unseen(call: Invocation) -> None:
-    """A program that no rule reads got a file that nothing has checked: what it may have written is as doubtful.
+    """A program that no rule reads got a file that nothing has checked:
+    what it may have written is as doubtful.
 
     An archive makes its folder so, any other file the paths beside it on the line.
     """
@@ -168,12 +181,15 @@ def unpacks_unseen(call: Invocation) -> None:
 
 
 _INTO = re.compile(
-    r"(?:-[oOdC]|--?(?:out(?:put|file|dir|-dir|-file)?|output-\w+|dir|directory|dest|destination|target|prefix|root|install-\w+|bindir))\Z"
+    r"(?:-[oOdC]|--?(?:out(?:put|file|dir|-dir|-file)?|output-\w+|dir|directory|dest|destination|target"
+    r"|prefix|root|install-\w+|bindir))\Z"
 )
 
 
 def writes_elsewhere(call: Invocation) -> None:
-    """An option that names where a program writes: a folder that is not the skill's is refused, whatever the program."""
+    """An option that names where a program writes:
+    a folder that is not the skill's is refused, whatever the program.
+    """
     for value, following in zip(call.args, [*call.args[1:], Value("")], strict=False):
         name, equals, given = value.text.partition("=")
         target = value.with_text(given) if equals else following
@@ -210,7 +226,9 @@ def brings(call: Invocation, target: Value) -> None:
 
 
 def judge_inside(call: Invocation) -> None:
-    """A text that a program, a container or another machine is told to run: its attacks count, its folders are others."""
+    """A text that a program, a container or another machine is told to run:
+    its attacks count, its folders are others.
+    """
     for before, value in itertools.pairwise(call.args):
         if not re.search(r"\s", value.text) or not value.known or not _INNER_FLAGS.fullmatch(before.text):
             continue
@@ -219,8 +237,8 @@ def judge_inside(call: Invocation) -> None:
 
 
 _FAR_PROGRAM = re.compile(
-    r"(?:--(?:url|jar|source|repo\w*|include|plugin)=|(?:-I)?\w+=(?!https://(?:github\.com/NixOS/nixpkgs/|(?:channels\.)?nixos\.org/)))?"
-    r"(?:git\+)?(?:https?|ssh|git)://|[\w.-]+@[\w.-]+:\w"
+    r"(?:--(?:url|jar|source|repo\w*|include|plugin)=|(?:-I)?\w+=(?!https://(?:github\.com/NixOS/nixpkgs/"
+    r"|(?:channels\.)?nixos\.org/)))?(?:git\+)?(?:https?|ssh|git)://|[\w.-]+@[\w.-]+:\w"
 )
 _NAMES_A_SOURCE = re.compile(
     r"[{(\[\s][^\"']*[\"'](?:git\+)?(?:https?|ssh|git)://"

@@ -1,4 +1,6 @@
-"""The closed list of plain tools: a row each. A tool that starts programs or talks to hosts has no row here."""
+"""The closed list of plain tools: a row each.
+A tool that starts programs or talks to hosts has no row here.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ SHAPES: dict[str, Shape] = {
     "false": shape(operands=_TEXT),
     ":": shape(operands=_TEXT),
     "pwd": shape("LP", operands=_NONE),
-    "ls": shape("1AaBbCcdFfghHiklLmnNopqrRsStuUvxXZ", "all almost-all human-readable recursive directory color reverse",
-                text="color sort time I"),
+    "ls": shape("1AaBbCcdFfghHiklLmnNopqrRsStuUvxXZ",
+                "all almost-all human-readable recursive directory color reverse", text="color sort time I"),
     "dir": shape("la"),
     "tree": shape("adfhs", "", text="L I P", write="o", digits=True),
     "stat": shape("Lt", "dereference terse", text="c f format printf"),
@@ -42,15 +44,18 @@ SHAPES: dict[str, Shape] = {
     "column": shape("tx", text="s c"),
     "expand": shape("", text="t"),
     "rev": shape(""),
-    "grep": shape("aEFGIPbcHhilLnoqrRsvwxyzU", "extended-regexp fixed-strings perl-regexp ignore-case invert-match quiet silent "
-                  "count line-number recursive only-matching word-regexp line-regexp files-with-matches no-messages", _PATTERN,
-                  text="e m A B C regexp max-count color include exclude exclude-dir after-context before-context context",
-                  read="f file"),
+    "grep": shape("aEFGIPbcHhilLnoqrRsvwxyzU",
+                  "extended-regexp fixed-strings perl-regexp ignore-case invert-match quiet silent count "
+                  "line-number recursive only-matching word-regexp line-regexp files-with-matches "
+                  "no-messages", _PATTERN,
+                  text="e m A B C regexp max-count color include exclude exclude-dir after-context "
+                  "before-context context", read="f file"),
     "egrep": shape("chilnoqrvwx", "", _PATTERN, text="e m A B C"),
     "fgrep": shape("chilnoqrvwx", "", _PATTERN, text="e m A B C"),
-    "rg": shape("ciFlnNoquvwx", "files ignore-case files-with-matches line-number hidden json", _PATTERN, text="e g t m A B C"),
-    "jq": shape("acCejMnrRsS", "raw-output compact-output exit-status null-input slurp sort-keys raw-input", _PATTERN,
-                text="indent arg argjson", read="f from-file slurpfile"),
+    "rg": shape("ciFlnNoquvwx", "files ignore-case files-with-matches line-number hidden json", _PATTERN,
+                text="e g t m A B C"),
+    "jq": shape("acCejMnrRsS", "raw-output compact-output exit-status null-input slurp sort-keys raw-input",
+                _PATTERN, text="indent arg argjson", read="f from-file slurpfile"),
     "yq": shape("CejMnPr", "", _PATTERN, text="o p"),
     "diff": shape("abBcdeiNqrsuwy", "brief recursive unified ignore-case", text="U C"),
     "cmp": shape("bls", "silent quiet"),
@@ -186,7 +191,9 @@ def _pack(call: Invocation) -> Result:
 
 
 def _amounts(call: Invocation, name: str, read: Read) -> frozenset[Taint]:
-    """Sizes, modes and words of plain tools that make them more than plain; what that adds to their output."""
+    """Sizes, modes and words of plain tools that make them more than plain;
+    what that adds to their output.
+    """
     sizes = read.values("s", "size") if name == "truncate" else []
     if any(re.search(r"\d{10}|\d[GTPEZY]i?B?\Z", each.text) for each in sizes):
         call.report("destruction", "fills the disk")
@@ -205,7 +212,8 @@ def _amounts(call: Invocation, name: str, read: Read) -> frozenset[Taint]:
 
 
 _QUERY_READS = re.compile(
-    r"\$ENV\b|\benv(?:subst)?\b|\b(?:str)?load(?:_\w+)?\s*\(|\binclude\b|\bimport\b|\binput_filename\b|\$__prog"
+    r"\$ENV\b|\benv(?:subst)?\b|\b(?:str)?load(?:_\w+)?\s*\(|\binclude\b|\bimport\b|\binput_filename\b"
+    r"|\$__prog"
 )
 
 

@@ -1,7 +1,7 @@
 """Tools that give an assistant skills, plug-ins or servers, and other assistants as programs.
 
-They ask; what takes an assistant its questions, or tells it a text from the network, is refused. To know one more
-tool, add it to ``_SKILL_TOOLS`` and to the table of ``dispatch``.
+They ask; what takes an assistant its questions, or tells it a text from the network, is refused. To know one
+more tool, add it to ``_SKILL_TOOLS`` and to the table of ``dispatch``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from ploinky.skills.safety.programs.interpreters import language_of
 from ploinky.skills.safety.programs.projects import brings, installs_fetched, is_unchecked
 from ploinky.skills.safety.values import Taint, Value
 
-_SKILL_TOOLS = frozenset("clawhub clawdhub molthub moltbot openclaw clawdbot skills skillhub add-skill openskills claude codex gemini cursor "
-                         "opencode smithery mcp-get".split())  # fmt: skip
-_SKIPS = frozenset({"--yes", "-y", "--force", "--no-confirm", "--yolo", "--all", "--auto-approve", "--trust", "--no-verify",
-                    "--skip-review", "--non-interactive", "--no-input", "--assume-yes", "--skip-confirmation"})  # fmt: skip
+_SKILL_TOOLS = frozenset("clawhub clawdhub molthub moltbot openclaw clawdbot skills skillhub "
+                         "add-skill openskills claude codex gemini cursor opencode smithery "
+                         "mcp-get".split())  # fmt: skip
+_SKIPS = frozenset({"--yes", "-y", "--force", "--no-confirm", "--yolo", "--all",
+                    "--auto-approve", "--trust", "--no-verify", "--skip-review",
+                    "--non-interactive", "--no-input", "--assume-yes", "--skip-confirmation"})  # fmt: skip
 _UNSAFE = re.compile(
-    r"--dangerously-\S+|--yolo\b|--full-auto\b|--permission-mode[= ]bypass\S*|--allow-dangerous\S*|--no-sandbox\b|--sandbox[= ]"
-    r"(?:danger\S*|none|off)|--approval-mode[= ](?:yolo|full\S*|never)|--ask-for-approval[= ]never|--yes-always\b|--allow-all\S*|--auto-approve\S*|--bypass\S*|--skip-permissions\S*"
+    r"--dangerously-\S+|--yolo\b|--full-auto\b|--permission-mode[= ]bypass\S*|--allow-dangerous\S*"
+    r"|--no-sandbox\b|--sandbox[= ]"
+    r"(?:danger\S*|none|off)|--approval-mode[= ](?:yolo|full\S*|never)|--ask-for-approval[= ]never"
+    r"|--yes-always\b|--allow-all\S*|--auto-approve\S*|--bypass\S*|--skip-permissions\S*"
 )
 _QUESTIONS = re.compile(
     r"approv|permission|sandbox|trust|dangerous|yolo|confirm|\bask|safe|auto", re.IGNORECASE
@@ -29,7 +33,9 @@ _QUESTIONS = re.compile(
 
 
 def skill_tool(call: Invocation) -> Result:
-    """Tools that give an assistant skills, plug-ins or servers; ``claude -p`` and its kin run another assistant."""
+    """Tools that give an assistant skills, plug-ins or servers;
+    ``claude -p`` and its kin run another assistant.
+    """
     texts = call.texts
     if "--" in texts:
         end = texts.index("--")
@@ -91,7 +97,9 @@ def _judge_server(call: Invocation, value: Value) -> None:
 
 
 def _is_told_remotely(call: Invocation) -> bool:
-    """Whether what another assistant is told came from the network unchecked: fed, as an argument or by a file."""
+    """Whether what another assistant is told came from the network unchecked:
+    fed, as an argument or by a file.
+    """
     if call.stdin is not None and Taint.REMOTE in call.stdin.taints:
         return True
     named = [each.with_text(re.sub(r"^(?:--[\w-]+=)?@?", "", each.text)) for each in call.args]

@@ -1,4 +1,6 @@
-"""Names of programs that a system may have: none of them is a skill's own, and none may get another meaning."""
+"""Names of programs that a system may have:
+none of them is a skill's own, and none may get another meaning.
+"""
 
 from __future__ import annotations
 

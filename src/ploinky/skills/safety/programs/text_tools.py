@@ -16,8 +16,8 @@ _SED = shape("nEriszu", "quiet silent regexp-extended in-place null-data", Opera
              text="e expression", read="f file")  # fmt: skip
 _SED_SAFE = re.compile(
     r"(?:\d+|\$|/(?:[^/\\\n]|\\.)*/)?(?:,(?:\d+|\$|\+\d+|/(?:[^/\\\n]|\\.)*/))?!?\s*"
-    r"(?:s(?P<d>[/|#,:@!~%])(?:(?!(?P=d))[^\\\n]|\\.)*(?P=d)(?:(?!(?P=d))[^\\\n]|\\.)*(?P=d)[gpiIm0-9]*|[dpq=]"
-    r"|[aic]\\?\s*[^\n]*|y(?P<e>[/|])[^\n]*)\s*\Z",
+    r"(?:s(?P<d>[/|#,:@!~%])(?:(?!(?P=d))[^\\\n]|\\.)*(?P=d)(?:(?!(?P=d))[^\\\n]|\\.)*(?P=d)[gpiIm0-9]*"
+    r"|[dpq=]|[aic]\\?\s*[^\n]*|y(?P<e>[/|])[^\n]*)\s*\Z",
     re.DOTALL,
 )
 _SED_SUBSTITUTES = re.compile(
@@ -26,23 +26,26 @@ _SED_SUBSTITUTES = re.compile(
 )
 _AWK_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|(?<=[~(,!&|{;\s])/(?:[^/\\\n]|\\.)+/|\A/(?:[^/\\\n]|\\.)+/')
 _AWK_TOKEN = re.compile(
-    r"\s+|\d+(?:\.\d+)?|\$|[{}();,\[\]]|&&|\|\||[-+*/%^]=?|\+\+|--|[=!<]=?|>=|>\s*(?=\d)|>(?=[^;{}]*[)])|~|\?|:|[A-Za-z_]\w*\s*\(?|[\n]"
+    r"\s+|\d+(?:\.\d+)?|\$|[{}();,\[\]]|&&|\|\||[-+*/%^]=?|\+\+|--|[=!<]=?|>=|>\s*(?=\d)|>(?=[^;{}]*[)])|~"
+    r"|\?|:|[A-Za-z_]\w*\s*\(?|[\n]"
 )
 _AWK_WORDS = frozenset(
-    "BEGIN END NR NF FS OFS RS ORS FNR FILENAME SUBSEP RSTART RLENGTH print printf if else for while do in next exit delete break "
-    "continue return".split()
+    "BEGIN END NR NF FS OFS RS ORS FNR FILENAME SUBSEP RSTART RLENGTH print printf if else for while do in "
+    "next exit delete break continue return".split()
 )
 _AWK_CALLS = frozenset(
-    "length substr split gsub sub gensub match index tolower toupper sprintf int sqrt exp log sin cos rand srand if for while print "
-    "printf exit return strftime systime asort asorti".split()
+    "length substr split gsub sub gensub match index tolower toupper sprintf int sqrt exp log sin cos rand "
+    "srand if for while print printf exit return strftime systime asort asorti".split()
 )
 _FIND_TESTS = frozenset(
-    "name iname path ipath type size mtime mmin newer maxdepth mindepth empty regex perm user prune print print0 o a not "
-    "depth xdev mount follow executable readable writable".split()
+    "name iname path ipath type size mtime mmin newer maxdepth mindepth empty regex perm user prune print "
+    "print0 o a not depth xdev mount follow executable readable writable".split()
 )
 _SECRET_FILE = re.compile(
-    r"id_(?:rsa|dsa|ecdsa|ed25519)|\.(?:env|pem|key|p12|pfx|kdbx|jks|ovpn|gpg|asc|keystore|wallet|netrc|npmrc|pgpass)\b|\.(?:ssh|aws|kube|gnupg)\b"
-    r"|wallet|credential|secret|passw|token|cookies|keychain|mnemonic|known_hosts|authorized_keys|shadow|htpasswd",
+    r"id_(?:rsa|dsa|ecdsa|ed25519)|\.(?:env|pem|key|p12|pfx|kdbx|jks|ovpn|gpg|asc|keystore|wallet|netrc"
+    r"|npmrc|pgpass)\b|\.(?:ssh|aws|kube|gnupg)\b"
+    r"|wallet|credential|secret|passw|token|cookies|keychain|mnemonic|known_hosts|authorized_keys|shadow"
+    r"|htpasswd",
     re.IGNORECASE,
 )
 _FIND_RUNS = frozenset({"exec", "execdir", "ok", "okdir"})
@@ -173,8 +176,8 @@ _SED_RUNS = re.compile(
     + r"(?:e(?:\s|\Z|[;}])|s(?P<d>[^\w\s])(?:(?!(?P=d)).)*(?P=d)(?:(?!(?P=d)).)*(?P=d)[gpiIm0-9]*e)"
 )
 _SED_WRITES = re.compile(
-    _SED_ADDRESS
-    + r"(?:[wW]\s*|s(?P<d>[^\w\s])(?:(?!(?P=d)).)*(?P=d)(?:(?!(?P=d)).)*(?P=d)[gpiIm0-9e]*w\s*)(?P<path>[^\s;}]+)"
+    _SED_ADDRESS + r"(?:[wW]\s*"
+    r"|s(?P<d>[^\w\s])(?:(?!(?P=d)).)*(?P=d)(?:(?!(?P=d)).)*(?P=d)[gpiIm0-9e]*w\s*)(?P<path>[^\s;}]+)"
 )
 
 
@@ -187,7 +190,9 @@ def _odd_sed(call: Invocation, script: str) -> None:
 
 
 def _script_from(call: Invocation, value: Value) -> str:
-    """A script of sed or awk that lies in a file or comes in; its text where the commands themselves wrote it."""
+    """A script of sed or awk that lies in a file or comes in;
+    its text where the commands themselves wrote it.
+    """
     stream = call.stdin if value.text in ("-", "/dev/stdin") else call.read_file(value)
     if stream is not None and stream.taints & {Taint.REMOTE, Taint.DECODED}:
         call.report("remote-exec" if Taint.REMOTE in stream.taints else "piped-code")
@@ -195,7 +200,9 @@ def _script_from(call: Invocation, value: Value) -> str:
 
 
 def awk(call: Invocation) -> Result:
-    """``awk`` that prints; programs that start others, redirect or read the environment are not on the list."""
+    """``awk`` that prints; programs that start others,
+    redirect or read the environment are not on the list.
+    """
     read = read_options(
         call.args, shape("", "", Operands.TEXT_THEN_READ, text="F v f file e source i include l load")
     )
@@ -281,7 +288,8 @@ def find(call: Invocation) -> Result:
             continue
         elif name not in _FIND_TESTS:
             call.report("unknown-option", f"find with {word!r} is not on the list")
-        elif name not in ("print", "print0", "o", "a", "not", "prune", "empty", "depth", "xdev", "mount", "follow",
+        elif name not in ("print", "print0", "o", "a", "not", "prune", "empty", "depth", "xdev", "mount",
+                          "follow",
                           "executable", "readable", "writable") and args:  # fmt: skip
             wanted.append(args.pop(0).text)
     keys = any(_SECRET_FILE.search(each) for each in wanted)

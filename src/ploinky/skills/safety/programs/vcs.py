@@ -1,5 +1,6 @@
-"""git: clones are known as other people's files until they stand at a full commit; hooks and options that run
-programs are refused."""
+"""git: clones are known as other people's files until they stand at a full commit;
+hooks and options that run programs are refused.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +16,32 @@ from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs.hosts import look_at
 from ploinky.skills.safety.values import Stream, Taint, Value
 
-_LOOKS = frozenset("status log diff show branch rev-parse ls-files describe remote blame shortlog tag version --version "
-                   "cat-file rev-list ls-tree name-rev grep".split())  # fmt: skip
+_LOOKS = frozenset("status log diff show branch rev-parse ls-files describe remote blame shortlog tag "
+                   "version --version cat-file rev-list ls-tree name-rev grep".split())  # fmt: skip
 _RUNS = re.compile(
-    r"core\.(?:hookspath|sshcommand|editor|pager|fsmonitor|gitproxy|askpass|attributesfile|excludesfile|worktree)|alias\.|filter\."
-    r"|diff\..*(?:textconv|command|external)|merge\..*driver|credential|gpg|protocol\.|http\.|https\.|url\.|init\.templatedir"
-    r"|include|sequence\.editor|mergetool|difftool|pager\.|sendemail|uploadpack|receivepack|remote\..*(?:uploadpack|receivepack|vcs)"
+    r"core\.(?:hookspath|sshcommand|editor|pager|fsmonitor|gitproxy|askpass|attributesfile|excludesfile"
+    r"|worktree)|alias\.|filter\."
+    r"|diff\..*(?:textconv|command|external)|merge\..*driver|credential|gpg|protocol\.|http\.|https\.|url\."
+    r"|init\.templatedir|include|sequence\.editor|mergetool|difftool|pager\.|sendemail|uploadpack|receivepack"
+    r"|remote\..*(?:uploadpack|receivepack|vcs)"
     r"|submodule\..*update|browser|man\.|web\.browser|interactive\.|safe\.",
     re.IGNORECASE,
 )
 _LOOK_FLAGS = re.compile(
-    r"-(?:\d+|[abcdfhilLmnopqrstuvwzCEFSUsv]{1,3}|n\d+|U\d+|L\d+,\d+(?::.*)?|[SG].+|-)\Z|--(?:short|porcelain(?:=v?[12])?|branch|stat(?:=\d+)?|shortstat|numstat"
-    r"|name-only|name-status|oneline|graph|all|decorate(?:=\w+)?|format=.*|pretty(?:=.*)?|abbrev-commit|abbrev(?:-ref)?(?:=\w+)?|no-color"
-    r"|color(?:=\w+)?|cached|staged|summary|since=.*|until=.*|after=.*|before=.*|author=.*|grep=.*|max-count=\d+|reverse|follow|first-parent"
-    r"|merges|no-merges|date=.*|show-current|list|merged|no-merged|contains|sort=.*|points-at|show-toplevel|is-inside-work-tree|git-dir"
-    r"|short=\d+|verify|quiet|show-prefix|show-cdup|absolute-git-dir|others|exclude-standard|modified|deleted|untracked-files(?:=\w+)?"
-    r"|ignored|tags|always|dirty|long|count|objects|no-patch|patch|word-diff(?:=\w+)?|ignore-(?:space-change|all-space|blank-lines)"
-    r"|minimal|exit-code|check|diff-filter=\w+|find-renames|ignore-case|line-number|full-name|heads|remotes|version|no-pager|verbose"
-    r"|numbered|email|left-right|cherry-pick|batch-check|pretty)\Z"
+    r"-(?:\d+|[abcdfhilLmnopqrstuvwzCEFSUsv]{1,3}|n\d+|U\d+|L\d+,\d+(?::.*)?|[SG].+|-)\Z|--(?:short"
+    r"|porcelain(?:=v?[12])?|branch|stat(?:=\d+)?|shortstat|numstat"
+    r"|name-only|name-status|oneline|graph|all|decorate(?:=\w+)?|format=.*|pretty(?:=.*)?|abbrev-commit"
+    r"|abbrev(?:-ref)?(?:=\w+)?|no-color"
+    r"|color(?:=\w+)?|cached|staged|summary|since=.*|until=.*|after=.*|before=.*|author=.*|grep=.*"
+    r"|max-count=\d+|reverse|follow|first-parent"
+    r"|merges|no-merges|date=.*|show-current|list|merged|no-merged|contains|sort=.*|points-at|show-toplevel"
+    r"|is-inside-work-tree|git-dir"
+    r"|short=\d+|verify|quiet|show-prefix|show-cdup|absolute-git-dir|others|exclude-standard|modified"
+    r"|deleted|untracked-files(?:=\w+)?"
+    r"|ignored|tags|always|dirty|long|count|objects|no-patch|patch|word-diff(?:=\w+)?|ignore-(?:space-change"
+    r"|all-space|blank-lines)"
+    r"|minimal|exit-code|check|diff-filter=\w+|find-renames|ignore-case|line-number|full-name|heads|remotes"
+    r"|version|no-pager|verbose|numbered|email|left-right|cherry-pick|batch-check|pretty)\Z"
 )
 _REMOTE = frozenset({Taint.REMOTE})
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -275,7 +284,8 @@ def _update(call: Invocation, rest: list[Value], cwd: str) -> None:
         if "::" in each.text:
             _check_source(call, each)
     place = call.place(Value(cwd))
-    call.report("agent-instructions" if place.zone in (Zone.OUTSIDE, Zone.SECRET) and "skill" in cwd else "download",
+    call.report("agent-instructions" if place.zone in (Zone.OUTSIDE,
+                                                       Zone.SECRET) and "skill" in cwd else "download",
                 "brings the repository's newest state")  # fmt: skip
 
 

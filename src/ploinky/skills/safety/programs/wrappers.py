@@ -39,8 +39,8 @@ def plain_wrapper(call: Invocation) -> Result:
 
 
 _PLAIN = re.compile(
-    r"-(?:\d+|n-?\d+|[pvqt]|[ioe](?:[0L]|\d+[KM]?)|k\d+s?|s\w+|c[123])\Z|--(?:foreground|preserve-status|verbose|portability|"
-    r"(?:kill-after|signal|adjustment|output|error|input)=\w+)\Z"
+    r"-(?:\d+|n-?\d+|[pvqt]|[ioe](?:[0L]|\d+[KM]?)|k\d+s?|s\w+|c[123])\Z|--(?:foreground|preserve-status"
+    r"|verbose|portability|(?:kill-after|signal|adjustment|output|error|input)=\w+)\Z"
 )
 _TAKES = {
     "nice": frozenset({"-n"}),
@@ -50,9 +50,10 @@ _TAKES = {
     "ionice": frozenset({"-c", "-n"}),
     "time": frozenset({"-f", "-o"}),
 }
-PLAIN = ("time", "nice", "timeout", "gtimeout", "stdbuf", "ionice", "builtin", "unbuffer", "chrt", "taskset", "flock", "linux64",
-         "catchsegv", "prlimit", "choom", "caffeinate", "arch-run", "rlwrap", "dbus-run-session", "xvfb-run", "eatmydata",
-         "winpty", "chpst", "softlimit", "cpulimit", "dotenv", "direnv", "entr", "watchexec", "retry", "ts")  # fmt: skip
+PLAIN = ("time", "nice", "timeout", "gtimeout", "stdbuf", "ionice", "builtin", "unbuffer",
+         "chrt", "taskset", "flock", "linux64", "catchsegv", "prlimit", "choom", "caffeinate",
+         "arch-run", "rlwrap", "dbus-run-session", "xvfb-run", "eatmydata", "winpty", "chpst",
+         "softlimit", "cpulimit", "dotenv", "direnv", "entr", "watchexec", "retry", "ts")  # fmt: skip
 
 
 def env(call: Invocation) -> Result:
