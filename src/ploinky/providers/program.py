@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import anyio
 
@@ -71,8 +72,8 @@ class _Pipes(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+        # by its methods, not by its class: the gateway's loop (uvloop) has transports of its own
+        self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
@@ -115,9 +116,7 @@ class _Pipes(asyncio.SubprocessProtocol):
 
     def _reading(self) -> asyncio.ReadTransport:
         assert self._transport is not None
-        pipe = self._transport.get_pipe_transport(1)
-        assert isinstance(pipe, asyncio.ReadTransport)
-        return pipe
+        return cast("asyncio.ReadTransport", self._transport.get_pipe_transport(1))
 
 
 class Program:
@@ -148,8 +147,8 @@ class Program:
 
     def send(self, data: bytes, *, last: bool = False) -> None:
         """Write to its standard input, which ends after the ``last`` data. A program may ignore it."""
-        pipe = self._transport.get_pipe_transport(0)
-        if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+        pipe = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        if pipe is not None and not pipe.is_closing():
             pipe.write(data)
             if last:
                 pipe.write_eof()
