@@ -133,6 +133,7 @@ def unpack_into(call: Invocation, target: Value, stream: Stream) -> None:
         call.report("write-outside")
     if Taint.REMOTE in stream.taints:
         call.report("download", "unpacks what came from the network unchecked")
+    if stream.taints & {Taint.REMOTE, Taint.DECODED}:
         call.machine.overwrite_tree(place.path)
         call.machine.files[place.path] = FileFacts(stream.taints, None, call.walker.line, tree=True)
 

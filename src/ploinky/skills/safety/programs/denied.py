@@ -53,7 +53,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
         ("security secret-tool gnome-keyring kwallet-query pass gopass lpass ssh-add ssh-agent mimikatz "
          "getent dscacheutil screencapture imagesnap fswebcam grim maim flameshot gnome-screenshot "
          "spectacle arecord parecord pbpaste xclip xsel wl-paste scrot import ffgrab ssh-keyscan cmdkey "
-         "vaultcmd keyring"),
+         "vaultcmd keyring keepassxc-cli kpcli rbw"),
     ),
     (
         "reverse-shell",

@@ -94,6 +94,8 @@ def judge_texts(call: Invocation) -> None:
 
 def _shells(call: Invocation) -> None:
     """A shell among the arguments: the program starts it, with what is behind it."""
+    if "netns" in call.texts and "exec" in call.texts:
+        call.report("privilege", f"{call.program} starts a program in another network")
     for number, value in enumerate(call.args):
         first, _, rest = value.text.partition(" ")
         following = call.texts[number + 1] if number + 1 < len(call.args) else ""

@@ -260,7 +260,7 @@ def _check_body(call: Invocation, name: str, value: Value) -> None:
     taints = value.taints
     match = re.match(r"(?:[^=@<]*=)?[@<]([^;]+)", value.text)
     if name in _FILES_TO_SEND or (match and name not in ("data-raw", "form-string")):
-        path = value.with_text(match.group(1) if match else value.text)
+        path = value.with_text(re.sub(r"^~(?=/)", HOME, match.group(1) if match else value.text))
         if path.text in ("-", "/dev/stdin", "."):
             taints |= call.stdin.taints if call.stdin is not None else frozenset()
             if call.stdin is not None and call.stdin.text is None and not taints & {Taint.REMOTE}:

@@ -73,6 +73,9 @@ def names_fetched(call: Invocation, text: str) -> bool:
     return False
 
 
+_COMPILED = frozenset({".exe", ".jar", ".class", ".dll", ".o", ".out", ".wasm", ".pyc", ".beam"})
+
+
 def reads_the_network(call: Invocation, *, whole_tree: bool = False) -> bool:
     """Whether a file that this project's tool reads, or one that it is given, came unchecked; reported."""
     machine = call.machine
@@ -88,6 +91,9 @@ def reads_the_network(call: Invocation, *, whole_tree: bool = False) -> bool:
         given = (
             machine.facts(call.place(value).path) if value.text and not value.text.startswith("-") else None
         )
+        stem, suffix = posixpath.splitext(value.text)
+        if given is None and suffix in _COMPILED and not value.text.startswith("-"):
+            given = machine.facts(call.place(value.with_text(stem)).path)  # what a compiler made of it
         fetched = is_unchecked(given) and given is not None and (whole_tree or not given.tree)
         if Taint.REMOTE in each.taints or fetched:
             call.report("remote-exec", f"{call.program} runs what came from the network unchecked")

@@ -10,7 +10,7 @@ from ploinky.skills.safety.places import Zone
 from ploinky.skills.safety.programs.options import Operands, read_options, shape
 from ploinky.skills.safety.programs.projects import is_unchecked
 from ploinky.skills.safety.reading import decode_ansi
-from ploinky.skills.safety.values import NONE, Stream, Taint, Value, joined
+from ploinky.skills.safety.values import HOLE, NONE, Stream, Taint, Value, joined
 
 _SED = shape("nEriszu", "quiet silent regexp-extended in-place null-data", Operands.TEXT_THEN_READ,
              text="e expression", read="f file")  # fmt: skip
@@ -74,7 +74,9 @@ def printf(call: Invocation) -> Result:
     if words and words[0].text == "-v" and len(words) > 1:
         if "[" in words[1].text:
             call.report("dynamic-eval", "an index that runs a command")
-        call.assign(words[1].text, Value("\0", joined(words[2:]).taints | {Taint.COMPUTED}))
+        made = printf(Invocation(call.name, tuple(words[2:]), None, call.walker)).out
+        text = HOLE if made.text is None else made.text
+        call.assign(words[1].text, Value(text, made.taints | {Taint.COMPUTED}))
         return EMPTY
     whole = joined(words)
     taints = whole.taints | _secrets(words)
