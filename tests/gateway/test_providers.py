@@ -8,6 +8,7 @@ from tests.gateway.web import Web
 from tests.models.aimock import running_aimock
 from tests.models.llama import MODEL, running_llama
 from tests.models.scripted_gguf import Script
+from tests.providers.subjects import program
 
 pytestmark = pytest.mark.bubblewrap
 KEY = "sk-planted-1029384756abcdef"
@@ -54,6 +55,17 @@ def test_a_model_is_tested_with_the_assistants_own_key(web: Web) -> None:
         assert KEY not in str(found)
     assert web.call("provider.test", modelId="local")["findings"][-1]["code"] == "PROVIDER_UNREACHABLE"
     assert web.error("provider.test", modelId="locla")["data"]["code"] == "MODEL_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("provider", "script", "served"),
+    [("cursor-agent-cli", "cursor_program", "Composer 2"), ("acp", "acp_agent", "scripted-agent")],
+)
+def test_a_program_answers_behind_the_gateway(web: Web, provider: str, script: str, served: str) -> None:
+    args = ["-p"] if provider == "cursor-agent-cli" else []
+    web.call("config.patch", patch={"models": {"mine": {"provider": provider, **program(script, *args)}}})
+    found = web.call("provider.test", modelId="mine")
+    assert (found["good"], found["servedBy"]) == (True, served), found
 
 
 def test_ollama_fetches_a_model_in_the_background_or_while_one_waits(web: Web) -> None:
