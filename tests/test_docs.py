@@ -67,7 +67,7 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     finally:
-        for workspace in folder.rglob(".ploinky"):
+        for workspace in tmp_path.rglob(".ploinky"):
             subprocess.run(["ploinky", "destroy", "--yes"], cwd=workspace.parent, env=environ, check=False)
 
 
