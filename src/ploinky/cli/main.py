@@ -21,7 +21,9 @@ from ploinky.cli.table import COMMANDS
 
 _INTRO = "A workspace of agents: any program becomes a sandboxed tool server behind one MCP router."
 _COMPLETE = "_PLOINKY_COMPLETE"
-_COLLECT_EVERY = 50_000  # new objects; a command makes few that need the collector, and imports many
+_COLLECT_EVERY = 200_000  # new objects; a command makes few that need the collector, and imports many
+_NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+"""Keeps pydantic from reading the metadata of every installed distribution in search of plug-ins."""
 _EPILOG = "Without a command, the interactive shell opens. Example: ploinky start demo 8080"
 
 
@@ -47,6 +49,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
         sys.exit(shell_complete(make_root(), {}, "ploinky", _COMPLETE, instruction))
     gc.set_threshold(_COLLECT_EVERY)
+    os.environ.setdefault(_NO_PLUGINS, "1")
     sys.exit(run_words(list(sys.argv[1:] if words is None else words)))
 
 

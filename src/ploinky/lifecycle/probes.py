@@ -23,7 +23,7 @@ from ploinky.manifest.values import EffectiveConfig, Probe, ReadinessProtocol
 
 _QUESTION_S = 5.0
 _MOST_BYTES = 64 * 1024
-_SETTLED_S = 0.15
+_SETTLED_S = 0.05  # a program that is missing or cannot be run has ended by then
 _PING = json.dumps({"jsonrpc": "2.0", "id": "ploinky-probe", "method": "ping"}).encode()
 _MCP_PATH = "/mcp"
 _OK_STATUS = range(200, 400)
