@@ -157,6 +157,19 @@ def test_restart_takes_up_a_new_profile_and_the_router_its_place(stage: Stage) -
     eventually(lambda: stage.run("call", "echo.mood", code=None).out == "stern\n", "the new mood")
 
 
+def test_a_restart_that_cannot_succeed_leaves_the_agent_running(stage: Stage) -> None:
+    manifest = stage.layout.repo("crew") / "echo" / "manifest.json"
+    stage.run("start", "echo")
+    kept = manifest.read_text(encoding="utf-8")
+    facts = json.loads(kept)
+    facts["profiles"]["dev"] = {"secrets": ["NOWHERE_KEY"]}
+    for faulty, code in ((json.dumps(facts), 4), ("{", 1)):
+        manifest.write_text(faulty, encoding="utf-8")
+        stage.run("restart", "echo", code=code)
+        manifest.write_text(kept, encoding="utf-8")
+        assert stage.run("call", "echo.mood").out == "cheerful\n"
+
+
 def test_the_router_is_restarted_alone(stage: Stage) -> None:
     stage.run("start", "echo")
     before = stage.endpoint

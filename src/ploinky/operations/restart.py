@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anyio.to_thread
+
 from ploinky.lifecycle.backwards import remove_agents, stop_agents
 from ploinky.lifecycle.options import StartOptions
+from ploinky.lifecycle.planner import resolve_agent
 from ploinky.lifecycle.waves import start_agents
 from ploinky.manifest import AgentRef
 from ploinky.operations.endpoint import find_endpoint
@@ -33,10 +36,17 @@ async def restart_router(platform: Platform) -> AsyncIterator[Event]:
 
 
 async def restart(platform: Platform, agent: AgentRef | None) -> AsyncIterator[Event]:
-    """Stop and start ``agent``, or all; a FAILED agent gets a new try. The router goes on running."""
+    """Stop and start ``agent``, or all; a FAILED agent gets a new try. The router goes on running.
+
+    Raises:
+        PloinkyError: as ``resolve_agent``, before ``agent`` is stopped; whatever ``start_agents`` raises.
+    """
     keys = _keys(platform, agent)
     async with platform.open_lifecycle() as ctx:
         remember_engine(platform.layout, ctx.runtime.kind)
+        if agent is not None:
+            entry = platform.registry.read()[keys[0]]
+            await anyio.to_thread.run_sync(resolve_agent, ctx, entry)
         async for event in stop_agents(ctx, keys):
             yield event
         async for event in start_agents(ctx, keys, StartOptions(trust=platform.trust)):
