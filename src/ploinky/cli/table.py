@@ -337,7 +337,7 @@ COMMANDS = (
         section=GATEWAY,
         children=(
             Entry("install", "Write a unit of the user's systemd that runs the gateway.", "serve:install"),
-            Entry("uninstall", "Remove that unit.", "serve:uninstall"),
+            Entry("uninstall", "Remove the unit of systemd that runs the gateway.", "serve:uninstall"),
         ),
     ),
     Entry("open", "Open the web UI, logged in.", "serve:open_", GATEWAY),

@@ -172,6 +172,11 @@ class Program:
             raise too_large()
         return line.removesuffix(b"\r")
 
+    async def ended_well(self, pace: Pace) -> bool:
+        """Wait until it has exited; whether it did with 0."""
+        await pace.wait(self._pipes.exited.wait(), what=f"{self._name} to end")
+        return self._transport.get_returncode() == 0
+
     async def failure(self, *secrets: str) -> ProviderError:
         """Why a program ended before its answer was complete."""
         await self._exited_within(EXIT_S)
